@@ -1,0 +1,124 @@
+"""Pictures: float32 NCHW RGB tensors about [-1, 1], to and from 8 bits, in grids, in files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from domainvec.errors import InputError, ShapeError
+from domainvec.files import atomic_path
+
+_GAP = 2  # pixels between the pictures of a grid
+_LABEL_HEIGHT = 18  # pixels of the band that holds a row's label
+
+
+def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Turn images into 8-bit pixels, rounded and clipped.
+
+    Args:
+        images: (N, 3, H, W) of any float type and device, -1 black, 1 white.
+
+    Returns: (N, H, W, 3) uint8.
+
+    Raises: ShapeError if the tensor is not (N, 3, H, W).
+    """
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ShapeError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
+    pixels = images.detach().to("cpu", torch.float32).mul(127.5).add(127.5).round().clamp(0, 255)
+    return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def from_uint8(array: npt.NDArray[np.uint8]) -> Tensor:
+    """Turn 8-bit pixels into images.
+
+    Args:
+        array: (N, H, W, 3) or (H, W, 3) uint8.
+
+    Returns: (N, 3, H, W) float32 in [-1, 1]; N is 1 for a single picture.
+
+    Raises: ShapeError if the array has another shape or type.
+    """
+    pixels = array[None] if array.ndim == 3 else array
+    if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
+        raise ShapeError(f"pixels must be uint8 (N, H, W, 3) or (H, W, 3), not {array.dtype} {array.shape}")
+    return torch.tensor(pixels).permute(0, 3, 1, 2).to(torch.float32).div(127.5).sub(1).contiguous()
+
+
+def grid(rows: Sequence[Tensor], scale: int = 1, labels: Sequence[str] | None = None) -> Image.Image:
+    """Lay rows of images out on a white sheet, one row of the sheet for each tensor.
+
+    Args:
+        rows: tensors (N, 3, H, W) as for `to_uint8`; rows may differ in N, not in H and W.
+        scale: how many times larger to show each picture, a whole number.
+        labels: a line of text above each row, one for each row; "" leaves the row without.
+
+    Returns: the sheet, RGB.
+
+    Raises:
+        ShapeError: if there is nothing to show, or the sizes of the pictures differ.
+        InputError: if the scale is below 1 or the labels are not one for each row.
+    """
+    pictures = [to_uint8(row) for row in rows]
+    sizes = {picture.shape[1:3] for picture in pictures}
+    if len(sizes) != 1 or not any(len(picture) for picture in pictures):
+        raise ShapeError(f"a grid needs pictures of one size, not of {sorted(sizes) or 'none'}")
+    if scale < 1:
+        raise InputError(f"scale must be 1 or more, not {scale}")
+    if labels is not None and len(labels) != len(pictures):
+        raise InputError(f"{len(labels)} labels for {len(pictures)} rows: give one for each row")
+    height, width = (side * scale for side in sizes.pop())
+    bands = [_LABEL_HEIGHT if label else 0 for label in labels or [""] * len(pictures)]
+    columns = max(len(picture) for picture in pictures)
+    sheet = Image.new(
+        "RGB",
+        (columns * (width + _GAP) - _GAP, len(pictures) * (height + _GAP) - _GAP + sum(bands)),
+        "white",
+    )
+    pen = ImageDraw.Draw(sheet)
+    top = 0
+    for index, picture in enumerate(pictures):
+        if bands[index] and labels is not None:
+            _write(pen, (2, top + 2), labels[index])
+            top += bands[index]
+        for column, pixels in enumerate(picture):
+            tile = Image.fromarray(pixels)
+            if scale > 1:
+                tile = tile.resize((width, height), Image.Resampling.BICUBIC)
+            sheet.paste(tile, (column * (width + _GAP), top))
+        top += height + _GAP
+    return sheet
+
+
+def save_png(image: Image.Image | Tensor, path: str | os.PathLike[str]) -> None:
+    """Write a picture as a PNG file, whole or not at all.
+
+    Args:
+        image: a PIL image, or one image tensor (3, H, W) or (1, 3, H, W).
+        path: where to; missing folders are created.
+
+    Raises:
+        ShapeError: if the tensor is not one image.
+        OSError: if the file cannot be written.
+    """
+    if isinstance(image, Tensor):
+        pixels = to_uint8(image[None] if image.ndim == 3 else image)
+        if len(pixels) != 1:
+            raise ShapeError(f"one image fits in a file, not {len(pixels)}: lay them out with grid() first")
+        image = Image.fromarray(pixels[0])
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", optimize=True)
+
+
+def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str) -> None:
+    font: Any = ImageFont.load_default()
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        # Pillow without FreeType has a bitmap font of Latin-1 only, and raises on anything else.
+        text = text.encode("latin-1", "replace").decode("latin-1")
+    pen.text(at, text, fill="black", font=font)
