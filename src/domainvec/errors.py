@@ -1,4 +1,4 @@
-"""The errors that domainvec raises on purpose. Each message says what arrived, what was expected, what to do."""
+"""Errors raised on purpose; each message says what arrived, what was expected and what to do."""
 
 from __future__ import annotations
 
