@@ -1,0 +1,7 @@
+"""StyleGAN2: the networks, and their checkpoints in every form that people keep."""
+
+from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
+from domainvec.stylegan2.discriminator import Discriminator
+from domainvec.stylegan2.network import Generator, Multipliers
+
+__all__ = ["Discriminator", "DiscriminatorConfig", "Generator", "GeneratorConfig", "Multipliers"]

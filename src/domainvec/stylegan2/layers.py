@@ -1,0 +1,150 @@
+"""The layers of StyleGAN2, each beside its equation.
+
+StyleGAN2 (Karras et al. 2020), arXiv:1912.04958; domain modulation: HyperDomainNet (Alanov et al. 2022),
+arXiv:2210.08884. Weights are kept as they are drawn, N(0, 1), and scaled at run time ("equalized learning
+rate", Karras et al. 2018, arXiv:1710.10196).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from domainvec.stylegan2.resampling import blur
+
+EPSILON = 1e-8
+ACTIVATION_GAIN = math.sqrt(2)
+
+
+def activate(x: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
+    """Leaky ReLU of slope 0.2 times √2 · gain, bounded to ± clamp · gain where a clamp is given."""
+    y = F.leaky_relu(x, 0.2) * (ACTIVATION_GAIN * gain)
+    return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
+
+
+class Linear(nn.Module):
+    """y = x · (weight · m / √in)ᵀ + bias · m, with m the learning rate multiplier."""
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: float = 0.0, lr_multiplier: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias))
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in) to (N, out)."""
+        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+class Conv(nn.Module):
+    """A plain k × k convolution of the discriminator, its input filtered and halved if ``down``."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = True, down: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.down = down
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) to (N, out, H, W), or half of H and W."""
+        weight = (self.weight * self.weight_gain).to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        padding = self.weight.shape[-1] // 2
+        if not self.down:
+            return F.conv2d(x, weight, bias, padding=padding)
+        if padding:
+            return F.conv2d(blur(x, 2), weight, bias, stride=2)
+        return F.conv2d(blur(x, 1, stride=2), weight, bias)
+
+
+class ModulatedConv(nn.Module):
+    """A 3 × 3 convolution whose input channels are scaled by style and domain; noise, bias and activation.
+
+    y_o = demod_o · Σ_ik W_oik · s_i · (1 + d_i) · x_i,    demod_o = 1 / √(Σ_ik (W_oik · s_i)² + ε)
+
+    The demodulation does not see the domain d. Scaling the input and the output in place of the kernel
+    lets the whole batch share one convolution.
+    """
+
+    noise: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        *,
+        up: bool,
+        conv_clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.affine = Linear(w_dim, in_channels, bias=1.0)
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.randn(resolution, resolution))
+        self.up = up
+        self.conv_clamp = conv_clamp
+
+    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None, noise: Tensor | None) -> Tensor:
+        """(N, in, H, W) to (N, out, H, W), or twice H and W.
+
+        Args:
+            x: feature maps; their dtype is the dtype of the convolution.
+            w: latents (N, w_dim).
+            offset: the domain d, (in,) or (N, in), or None.
+            noise: pictures of noise (h, w) or (N, 1, h, w) at the output's size, or None.
+        """
+        style = self.affine(w)
+        demodulation = torch.rsqrt(style.square() @ self.weight.square().sum((2, 3)).T + EPSILON)
+        if offset is not None:
+            style = style * (1 + offset)
+        x = x * style.to(x.dtype)[:, :, None, None]
+        if self.up:
+            weight = self.weight.to(x.dtype).transpose(0, 1)
+            x = blur(F.conv_transpose2d(x, weight, stride=2), 1, gain=4.0)
+        else:
+            x = F.conv2d(x, self.weight.to(x.dtype), padding=1)
+        x = x * demodulation.to(x.dtype)[:, :, None, None]
+        if noise is not None:
+            x = x + (noise * self.noise_strength).to(x.dtype)
+        return activate(x + self.bias.to(x.dtype)[None, :, None, None], clamp=self.conv_clamp)
+
+
+class ToRGB(nn.Module):
+    """A 1 × 1 convolution to three colours, modulated by style (and domain), without demodulation."""
+
+    def __init__(self, in_channels: int, w_dim: int, *, conv_clamp: float | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.affine = Linear(w_dim, in_channels, bias=1.0)
+        self.weight_gain = 1 / math.sqrt(in_channels)
+        self.conv_clamp = conv_clamp
+
+    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None, bias_offset: Tensor | None) -> Tensor:
+        """Feature maps (N, in, H, W) to colours (N, 3, H, W), float32.
+
+        Args:
+            x: feature maps.
+            w: latents (N, w_dim).
+            offset: the domain's multipliers less one, (in,) or (N, in), or None.
+            bias_offset: the domain's shift of the colours, (3,) or (N, 3), or None.
+        """
+        style = self.affine(w) * self.weight_gain
+        if offset is not None:
+            style = style * (1 + offset)
+        colours = F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype)).to(w.dtype)
+        bias = self.bias if bias_offset is None else self.bias + bias_offset
+        colours = colours + bias.reshape(-1, 3, 1, 1)
+        return colours if self.conv_clamp is None else colours.clamp(-self.conv_clamp, self.conv_clamp)

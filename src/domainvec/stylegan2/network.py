@@ -1,0 +1,261 @@
+"""The StyleGAN2 generator: noise z, through a mapping network, to latents w, through a synthesis network, to pictures.
+
+StyleGAN2 (Karras et al. 2020), arXiv:1912.04958: the "skip" architecture, where every resolution adds its
+colours to the up-sampled sum of those before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from domainvec.errors import InputError, ShapeError
+from domainvec.stylegan2.config import GeneratorConfig, check_resolution
+from domainvec.stylegan2.layers import EPSILON, Linear, ModulatedConv, ToRGB, activate
+from domainvec.stylegan2.resampling import upsample
+
+Noise = Literal["const", "random", "none"]
+
+
+class Multipliers(Protocol):
+    """What the synthesis network must be told of a domain: numbers, one part for each layer.
+
+    A part is one vector for the whole batch, or has a leading batch dimension: another domain in each row.
+    """
+
+    @property
+    def offsets(self) -> Sequence[Tensor]:
+        """For each 3 × 3 convolution (c_in,) or (N, c_in); zero changes nothing."""
+
+    @property
+    def rgb_offsets(self) -> Sequence[Tensor] | None:
+        """For each ToRGB layer (c_in,) or (N, c_in), or None."""
+
+    @property
+    def rgb_bias(self) -> Sequence[Tensor] | None:
+        """For each ToRGB layer (3,) or (N, 3), or None."""
+
+
+class Mapping(nn.Module):
+    """z, scaled to unit mean square, through fully connected layers to w."""
+
+    w_avg: Tensor
+
+    def __init__(self, z_dim: int, w_dim: int, num_layers: int, num_ws: int) -> None:
+        super().__init__()
+        widths = [z_dim] + [w_dim] * num_layers
+        self.layers = nn.ModuleList(
+            Linear(i, o, lr_multiplier=0.01) for i, o in zip(widths, widths[1:], strict=False)
+        )
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.z_dim = z_dim
+        self.num_ws = num_ws
+
+    def forward(
+        self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
+    ) -> Tensor:
+        """Latents of noise.
+
+        Args:
+            z: standard normal noise (N, z_dim).
+            truncation_psi: 1 keeps w, 0 gives the average w; in between, fewer but more typical pictures.
+            truncation_cutoff: how many layers, from the coarsest, are truncated; None for all.
+
+        Returns:
+            (N, num_ws, w_dim), the same w for each layer but for truncation.
+
+        Raises:
+            ShapeError: if z is not (N, z_dim).
+        """
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise ShapeError(f"z has shape {tuple(z.shape)}; expected (N, {self.z_dim})")
+        w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPSILON)
+        for layer in self.layers:
+            w = activate(layer(w))
+        ws = w[:, None].repeat(1, self.num_ws, 1)
+        if truncation_psi == 1:
+            return ws
+        cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
+        return torch.cat([self.w_avg.lerp(ws[:, :cutoff], truncation_psi), ws[:, cutoff:]], 1)
+
+
+class Synthesis(nn.Module):
+    """w, one for each layer, to pictures."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        channels, w_dim, clamp = config.channels, config.w_dim, config.conv_clamp
+        self.resolution = config.resolution
+        self.w_dim = w_dim
+        self.constant = nn.Parameter(torch.randn(channels[0], 4, 4))
+        convs = [ModulatedConv(channels[0], channels[0], w_dim, 4, up=False, conv_clamp=clamp)]
+        for k, (narrow, wide) in enumerate(zip(channels[1:], channels, strict=False), start=1):
+            for c_in, up in ((wide, True), (narrow, False)):
+                convs.append(ModulatedConv(c_in, narrow, w_dim, 4 << k, up=up, conv_clamp=clamp))
+        self.convs = nn.ModuleList(convs)
+        self.to_rgbs = nn.ModuleList(ToRGB(c, w_dim, conv_clamp=clamp) for c in channels)
+        self.num_ws = len(convs) + 1
+
+    def forward(
+        self,
+        w: Tensor,
+        domain: Multipliers | None = None,
+        noise: Noise = "const",
+        resolution: int | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """Pictures of latents.
+
+        Args:
+            w: latents (N, num_ws, w_dim), one for each layer: mix styles by taking rows of several.
+            domain: the domain to draw in, or None for the generator's own.
+            noise: "const", the noise stored with the weights; "random"; or "none".
+            resolution: stop at this side in pixels; the sum of the colours up to it is the picture.
+            dtype: of the feature maps and convolutions, w's by default; styles and colours keep w's.
+            rng: source of random noise; PyTorch's own by default.
+
+        Returns:
+            (N, 3, resolution, resolution), RGB, about [-1, 1], in w's dtype.
+
+        Raises:
+            ShapeError: if w, the domain or the resolution does not fit the generator.
+            InputError: if ``noise`` is none of the three.
+        """
+        resolution = self.resolution if resolution is None else resolution
+        check_resolution(resolution, self.resolution)
+        if w.ndim != 3 or w.shape[1:] != (self.num_ws, self.w_dim):
+            raise ShapeError(f"w has shape {tuple(w.shape)}; expected (N, {self.num_ws}, {self.w_dim})")
+        if noise not in ("const", "random", "none"):
+            raise InputError(f"noise is {noise!r}; expected 'const', 'random' or 'none'")
+        offsets, rgb_offsets, rgb_bias = self._domain_parts(domain, len(w))
+
+        x = self.constant.to(dtype or w.dtype).expand(len(w), -1, -1, -1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        images: Tensor | None = None
+        for k in range(resolution.bit_length() - 2):
+            for j in (0,) if k == 0 else (2 * k - 1, 2 * k):
+                conv = self.convs[j]
+                noise_map = conv.noise if noise == "const" else None
+                if noise == "random":
+                    noise_map = torch.randn(len(w), 1, 4 << k, 4 << k, generator=rng, device=w.device)
+                x = conv(x, w[:, j], offsets[j], noise_map)
+            colours = self.to_rgbs[k](x, w[:, 2 * k + 1], rgb_offsets[k], rgb_bias[k])
+            images = colours if images is None else upsample(images) + colours
+        assert images is not None
+        return images.contiguous()
+
+    def _domain_parts(
+        self, domain: Multipliers | None, batch_size: int
+    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None], Sequence[Tensor | None]]:
+        """The three parts of a domain, checked against this network; None for what it lacks."""
+        conv_widths = [conv.weight.shape[1] for conv in self.convs]
+        rgb_widths = [to_rgb.weight.shape[1] for to_rgb in self.to_rgbs]
+
+        def part(name: str, widths: list[int]) -> Sequence[Tensor | None]:
+            tensors = getattr(domain, name) if domain is not None else None
+            if tensors is None:
+                return [None] * len(widths)
+            fits = len(tensors) == len(widths) and all(
+                tuple(t.shape) in ((width,), (batch_size, width))
+                for t, width in zip(tensors, widths, strict=True)
+            )
+            if not fits:
+                raise ShapeError(
+                    f"the domain's {name} have shapes {[tuple(t.shape) for t in tensors]}; this generator "
+                    f"takes widths {widths}, each alone or with a leading batch dimension of {batch_size}"
+                )
+            return list(tensors)
+
+        return part("offsets", conv_widths), part("rgb_offsets", rgb_widths), part("rgb_bias", [3] * len(rgb_widths))
+
+
+class Generator(nn.Module):
+    """A StyleGAN2 generator of any resolution and widths, in plain PyTorch."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.synthesis = Synthesis(config)
+        self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers, self.synthesis.num_ws)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.config.resolution
+
+    @property
+    def z_dim(self) -> int:
+        """Width of the noise z."""
+        return self.config.z_dim
+
+    @property
+    def w_dim(self) -> int:
+        """Width of the latent w."""
+        return self.config.w_dim
+
+    @property
+    def num_ws(self) -> int:
+        """How many layers take a w: every 3 × 3 convolution and the last ToRGB."""
+        return self.synthesis.num_ws
+
+    @property
+    def conv_channels(self) -> tuple[int, ...]:
+        """Input width of each 3 × 3 convolution in forward order; the sum is a domain vector's size."""
+        return tuple(conv.weight.shape[1] for conv in self.synthesis.convs)
+
+    @property
+    def rgb_channels(self) -> tuple[int, ...]:
+        """Input width of each ToRGB layer in forward order."""
+        return self.config.channels
+
+    def forward(self, z: Tensor, domain: Multipliers | None = None) -> Tensor:
+        """Pictures (N, 3, resolution, resolution) of noise (N, z_dim), with constant noise maps."""
+        return self.synthesis(self.mapping(z), domain)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that tell this generator from any other.
+
+        Equal for every form in which the same weights are kept: the kernels of the 3 × 3 convolutions enter
+        by their signs, which no rescaling between forms changes, and the rest at half precision. The noise
+        maps and the average w, which do not concern a domain vector, stay out.
+        """
+        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        for name, parameter in sorted(self.named_parameters()):
+            values = parameter.detach().cpu().float()
+            is_kernel = name.startswith("synthesis.convs.") and values.ndim == 4
+            values = torch.signbit(values) if is_kernel else values.half()
+            digest.update(name.encode() + values.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, device: str | torch.device | None = None) -> Generator:
+        """Load a generator, whatever its form; nothing in the file is executed.
+
+        Args:
+            name_or_path: a bundled name ("faces"), a published one ("ffhq"), a folder, or a .pkl, .pt or
+                .safetensors file.
+            device: where to put it; the CPU by default.
+
+        Raises:
+            CheckpointError: if the file is missing, broken or not a StyleGAN2 generator.
+            DownloadError: if a published checkpoint cannot be fetched.
+        """
+        from domainvec.stylegan2.pretrained import load_generator
+
+        return load_generator(name_or_path).to(device or "cpu")
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write config.json and model.safetensors to ``folder``, in float32 or float16."""
+        from domainvec.stylegan2.pretrained import save_generator
+
+        save_generator(self, folder, dtype)
