@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from domainvec.domains import Domain
+from domainvec.errors import DomainError
+from domainvec.stylegan2 import Generator, GeneratorConfig
+
+METADATA = {"target": "a pencil sketch", "settings": {"steps": 3, "betas": [0.9, 0.999]}, "license": None}
+
+
+def make(**arguments: object) -> Domain:
+    torch.manual_seed(0)
+    return Domain(
+        [torch.randn(4), torch.randn(6)], METADATA, rgb_offsets=[torch.randn(5)], rgb_bias=[torch.randn(3)]
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "sketch.safetensors"
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_save_and_load_are_equal(path, half) -> None:
+    domain = make()
+    domain = domain.with_vector(domain.vector.half().float()) if half else domain
+    domain.save(path)
+    again = Domain.load(path)
+    assert torch.equal(again.vector, domain.vector) and again.vector.dtype == torch.float32
+    assert again.metadata == domain.metadata
+    assert len(again.rgb_bias) == 1 and len(again.rgb_offsets) == 1
+    assert not list(path.parent.glob(".*"))
+
+
+def test_numbers_exact_in_float16_are_stored_so(path) -> None:
+    domain = Domain([torch.randn(1000).half().float()])
+    domain.save(path)
+    small = path.stat().st_size
+    domain.save(path, dtype=torch.float32)
+    assert path.stat().st_size - small == 2000
+    Domain([torch.full((3,), 0.1)]).save(path, dtype=torch.float16)
+    assert torch.equal(Domain.load(path).offsets[0], torch.full((3,), 0.1).half().float())
+
+
+def test_same_domain_same_bytes(path) -> None:
+    make().save(path)
+    first = path.read_bytes()
+    make().requires_grad_().save(path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("domain", "dtype", "message"),
+    [
+        (Domain([torch.tensor([1.0, float("nan")])]), None, r"offsets\.0 holds numbers that are not finite"),
+        (Domain([torch.tensor([1e6])]), torch.float16, "too large for torch.float16"),
+        (Domain([torch.zeros(2, 3)]), None, r"not a stack of 2.*domain\[0\]"),
+        (Domain([torch.zeros(2)], {"text": "x" * 600_000}), None, "too long"),
+    ],
+)
+def test_what_cannot_be_saved_leaves_no_file(path, domain, dtype, message) -> None:
+    with pytest.raises(DomainError, match=message):
+        domain.save(path, dtype)
+    assert not path.exists()
+
+
+def test_load_for_a_generator(path) -> None:
+    torch.manual_seed(0)
+    config = GeneratorConfig(resolution=8, z_dim=4, w_dim=4, mapping_layers=1, channels=(4, 4))
+    generator, other = Generator(config), Generator(config)
+    offsets = [torch.zeros(4)] * 3
+    Domain(offsets, {"generator_fingerprint": other.fingerprint}).save(path)
+    with pytest.raises(DomainError, match=f"sketch.*{other.fingerprint}.*{generator.fingerprint}"):
+        Domain.load(path, generator)
+    Domain.load(path, other)
+    Domain.load(path, generator, allow_mismatch=True)
+    Domain(offsets[:2]).save(path)
+    with pytest.raises(DomainError, match="widths"):
+        Domain.load(path, generator, allow_mismatch=True)
+
+
+def header(path: Path, tensors: dict[str, torch.Tensor], text: str | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata=None if text is None else {"domainvec": text})
+
+
+GOOD = {"offsets.0": torch.zeros(4), "offsets.1": torch.zeros(6)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text", "message"),
+    [
+        (GOOD, None, "no `domainvec` entry"),
+        (GOOD, "{", "not JSON"),
+        (GOOD, "[1]", "must be a JSON object"),
+        (GOOD, '{"format_version": 1, "x": NaN}', "NaN is not JSON"),
+        (GOOD, "[" * 100_000, "not JSON"),
+        (GOOD, '{"a":' * 50_000 + "1" + "}" * 50_000, "not JSON"),
+        (GOOD, "{}", "format version None"),
+        (GOOD, '{"format_version": 2}', "format version 2, expected 1"),
+        (GOOD, '{"format_version": 1, "mix": [{"weight": "1", "domain": {}}]}', '"mix"'),
+        (GOOD, '{"format_version": 1, "mix": [{"weight": 1e999, "domain": {}}]}', '"mix"'),
+        ({}, '{"format_version": 1}', r"missing tensors offsets\.0"),
+        (
+            {"offsets.0": torch.zeros(4), "offsets.2": torch.zeros(4)},
+            '{"format_version": 1}',
+            r"missing.*offsets\.1",
+        ),
+        ({**GOOD, "offsets.00": torch.zeros(4)}, '{"format_version": 1}', r"unexpected.*offsets\.00"),
+        ({**GOOD, "weight": torch.zeros(4)}, '{"format_version": 1}', "unexpected.*weight"),
+        ({**GOOD, "rgb_bias.1": torch.zeros(3)}, '{"format_version": 1}', r"missing.*rgb_bias\.0"),
+        ({**GOOD, "rgb_bias.0": torch.zeros(4)}, '{"format_version": 1}', r"rgb_bias\.0.*c from 1 to 3"),
+        ({"offsets.0": torch.zeros(2, 2)}, '{"format_version": 1}', r"\(2, 2\)"),
+        ({"offsets.0": torch.zeros(())}, '{"format_version": 1}', r"shape \(\)"),
+        ({"offsets.0": torch.zeros(0)}, '{"format_version": 1}', r"shape \(0,\)"),
+        ({"offsets.0": torch.zeros(70_000)}, '{"format_version": 1}', "70000"),
+        ({"offsets.0": torch.zeros(4, dtype=torch.int64)}, '{"format_version": 1}', "I64"),
+        ({"offsets.0": torch.full((4,), 1e300, dtype=torch.float64)}, '{"format_version": 1}', "not finite"),
+        ({"offsets.0": torch.full((4,), float("inf"))}, '{"format_version": 1}', "not finite"),
+        (
+            {
+                **GOOD,
+                "rgb_offsets.0": torch.zeros(2),
+                "rgb_bias.0": torch.zeros(3),
+                "rgb_bias.1": torch.zeros(3),
+            },
+            '{"format_version": 1}',
+            "1 rgb_offsets but 2 rgb_bias",
+        ),
+    ],
+)
+def test_hostile_files_are_refused(path, tensors, text, message) -> None:
+    header(path, tensors, text)
+    with pytest.raises(DomainError, match=message) as caught:
+        Domain.load(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_cut_off_and_foreign_files_are_refused(path) -> None:
+    make().save(path)
+    whole = path.read_bytes()
+    for content in (
+        b"",
+        whole[:4],
+        whole[:100],
+        whole[:-1],
+        b"<!DOCTYPE html><html>",
+        b"PK\x03\x04" + bytes(60),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DomainError, match="not a domain file"):
+            Domain.load(path)
+
+
+def test_claimed_sizes_cost_no_memory(path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
+    with pytest.raises(DomainError, match="header of 1,099,511,627,776 bytes"):
+        Domain.load(path)
+    claim = json.dumps({"offsets.0": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(claim)) + claim)
+    with pytest.raises(DomainError, match="not a domain file"):
+        Domain.load(path)
+
+
+def test_no_file_and_a_folder(tmp_path) -> None:
+    with pytest.raises(DomainError, match="no such file"):
+        Domain.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(DomainError, match="not a domain file"):
+        Domain.load(tmp_path)
