@@ -1,0 +1,288 @@
+"""The one encoder class: a CLIP model of transformers, frozen, that embeds pictures and texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from domainvec.encoders.preprocessing import Preprocessing
+from domainvec.errors import EncoderError, InputError
+
+if TYPE_CHECKING:
+    from domainvec.guidance.settings import Guidance
+
+_BUNDLED = Path(__file__).parents[1] / "bundled"
+
+
+class Encoder:
+    """An image-text encoder of CLIP form (Radford et al. 2021, arXiv:2103.00020); its weights never change.
+
+    Most callers want `Encoder.from_pretrained`.
+
+    Args:
+        model: a transformers `CLIPModel`; it is frozen and put in evaluation mode.
+        tokenizer: the transformers tokenizer that goes with it.
+        preprocessing: how its vision tower wants pictures.
+        name: what messages and domain files call it.
+        guidance: the guidance that suits it, if it is known.
+    """
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 -- transformers is imported only when an encoder is loaded
+        tokenizer: Any,  # noqa: ANN401
+        preprocessing: Preprocessing,
+        *,
+        name: str = "encoder",
+        guidance: Guidance | None = None,
+    ) -> None:
+        self._model = model.float().eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+        self.preprocessing = preprocessing
+        self.name = name
+        self.guidance = guidance
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, device: torch.device | str | None = None) -> Encoder:
+        """Load a bundled encoder, a folder, or a model of the Hugging Face hub.
+
+        A folder holds config.json, model.safetensors, tokenizer files, preprocessor_config.json, and may hold
+        guidance.json. No code that comes with a model is run, and pickled weights in folders are refused.
+
+        Args:
+            name_or_path: such as "faces-clip", "my/folder" or "openai/clip-vit-base-patch32".
+            device: where to compute; the CPU if None.
+
+        Raises:
+            EncoderError: if there is no such encoder, it cannot be fetched, or it is not a complete CLIP
+                model.
+        """
+        location, name, is_local = _locate(name_or_path)
+        with _quiet() if is_local else nullcontext():
+            encoder = cls._load(location, name, is_local)
+        return encoder if device is None else encoder.to(device)
+
+    @classmethod
+    def _load(cls, location: str, name: str, is_local: bool) -> Encoder:
+        from transformers import AutoTokenizer, CLIPConfig, CLIPModel
+
+        from domainvec.guidance.settings import Guidance
+
+        config, _ = _attempt(name, lambda: CLIPConfig.get_config_dict(location, return_unused_kwargs=True))
+        if config.get("model_type") != "clip":
+            raise EncoderError(
+                f"{name} is a model of type {config.get('model_type')!r}; expected a CLIP model (type 'clip')"
+            )
+        model, report = _attempt(
+            name,
+            lambda: CLIPModel.from_pretrained(
+                location, use_safetensors=True if is_local else None, output_loading_info=True
+            ),
+        )
+        missing = sorted(key for key in report["missing_keys"] if not key.endswith("position_ids"))
+        if missing:
+            raise EncoderError(
+                f"{name} lacks {len(missing)} weights, such as {missing[0]}; expected a whole CLIP"
+            )
+        tokenizer = _attempt(name, lambda: AutoTokenizer.from_pretrained(location, trust_remote_code=False))
+        processor = _read_json(location, name, "preprocessor_config.json")
+        if processor is None:
+            processor = (_read_json(location, name, "processor_config.json") or {}).get("image_processor")
+        if processor is None:
+            raise EncoderError(f"{name} has no preprocessor_config.json; expected one beside its config.json")
+        plain_guidance = _read_json(location, name, "guidance.json") if is_local else None
+        try:
+            guidance = None if plain_guidance is None else Guidance.from_dict(plain_guidance)
+        except InputError as error:
+            raise EncoderError(f"the guidance.json of {name} is not valid: {error}") from error
+        return cls(model, tokenizer, Preprocessing.from_dict(processor), name=name, guidance=guidance)
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """Move to a device, in place, and return self."""
+        self._model.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder computes."""
+        device: torch.device = self._model.logit_scale.device
+        return device
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width D of the embeddings."""
+        return int(self._model.config.projection_dim)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the vision tower looks at, pixels."""
+        return int(self._model.config.vision_config.image_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights, rounded to half precision.
+
+        A float16 and a float32 copy of one encoder have the same.
+        """
+        digest = hashlib.sha256()
+        for key, value in sorted(self._model.named_parameters()):
+            digest.update(key.encode())
+            digest.update(value.detach().to("cpu", torch.float16).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Embed pictures.
+
+        Args:
+            images: (N, 3, H, W) of any resolution, about [-1, 1].
+
+        Returns:
+            (N, D) float32 of unit length, differentiable in the images.
+
+        Raises:
+            ShapeError: if the images are of another shape.
+        """
+        pixels = self.preprocessing(images.to(self.device))
+        return _unit(self._model.get_image_features(pixel_values=pixels))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts.
+
+        Texts that are too long are cut, and words that the encoder was never taught count as unknown; either
+        is said in a warning.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            (N, D) float32 of unit length.
+
+        Raises:
+            InputError: if `texts` is a single string, or empty.
+        """
+        if isinstance(texts, str) or not texts:
+            raise InputError(f"texts is {texts!r}; expected a list of one or more strings")
+        longest = self._model.config.text_config.max_position_embeddings
+        tokens = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        self._warn_of_losses(texts, tokens, longest)
+        with torch.no_grad():
+            return _unit(
+                self._model.get_text_features(
+                    input_ids=tokens["input_ids"].to(self.device),
+                    attention_mask=tokens["attention_mask"].to(self.device),
+                )
+            )
+
+    def _warn_of_losses(self, texts: Sequence[str], tokens: Any, longest: int) -> None:  # noqa: ANN401
+        encodings = tokens.encodings or []
+        cut = [text for text, encoding in zip(texts, encodings, strict=False) if encoding.overflowing]
+        if cut:
+            warnings.warn(
+                f"{self.name} reads {longest} tokens; {len(cut)} text(s) were cut, such as {cut[0]!r}",
+                stacklevel=3,
+            )
+        unknown_id = self._tokenizer.unk_token_id
+        # CLIP's own tokenizer spells out every word and has the end token stand for the unknown one.
+        if unknown_id is None or unknown_id == self._tokenizer.eos_token_id:
+            return
+        words = {
+            text[slice(*span)]
+            for text, encoding in zip(texts, encodings, strict=False)
+            for token, span in zip(encoding.ids, encoding.offsets, strict=True)
+            if token == unknown_id
+        }
+        if words:
+            warnings.warn(
+                f"{self.name} was never taught the words {sorted(words)}; what they ask for will not be seen",
+                stacklevel=3,
+            )
+
+
+def _unit(output: Any) -> Tensor:  # noqa: ANN401
+    """Normalise features, which transformers 5 wraps in an output object."""
+    features = output if isinstance(output, Tensor) else output.pooler_output
+    return F.normalize(features.float(), dim=-1)
+
+
+def _locate(name_or_path: str | Path) -> tuple[str, str, bool]:
+    """Return (where transformers should look, the name, whether that is a local folder)."""
+    given = str(name_or_path)
+    bundled = sorted(path.parent.name for path in _BUNDLED.glob("*/tokenizer.json"))
+    if given in bundled:
+        return str(_BUNDLED / given), given, True
+    folder = Path(given).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise EncoderError(
+                f"the folder {given} has no config.json; expected a CLIP model saved by transformers"
+            )
+        return str(folder), folder.resolve().name, True
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", given) and not folder.exists():
+        return given, given, False
+    raise EncoderError(
+        f"no encoder {given!r}: it is neither bundled ({', '.join(bundled) or 'none is'}), nor a folder, "
+        f"nor a Hugging Face id such as openai/clip-vit-base-patch32"
+    )
+
+
+def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
+    """Run one step of loading; what transformers and the hub raise becomes an EncoderError."""
+    try:
+        return load()
+    except Exception as error:  # transformers, the hub and its network client each raise their own kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise EncoderError(
+            f"cannot load the encoder {name}: {reason} (looked in the folder of that name, else in the local "
+            f"Hugging Face cache and on the hub)"
+        ) from error
+
+
+def _read_json(location: str, name: str, file: str) -> dict[str, Any] | None:
+    """Read a JSON object from a folder or the hub; None if there is no such file."""
+    from transformers.utils.hub import cached_file
+
+    path = _attempt(
+        name,
+        lambda: cached_file(
+            location,
+            file,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        ),
+    )
+    if path is None:
+        return None
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EncoderError(f"the {file} of {name} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise EncoderError(f"the {file} of {name} holds a {type(values).__name__}; expected an object")
+    return values
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from showing a bar for a file that is read in a blink."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,23 @@
+"""Guidance: losses on embeddings (one file a paper), what makes small encoders guide well, and their sum."""
+
+from domainvec.guidance.hyperdomainnet import convex_hull, in_domain_angle_loss, target_target_direction_loss
+from domainvec.guidance.mindthegap import clip_within_loss
+from domainvec.guidance.nada import direction_loss, global_loss
+from domainvec.guidance.objective import Objective, default_guidance
+from domainvec.guidance.robust import Augmentation
+from domainvec.guidance.settings import FACES, PUBLISHED, Guidance
+
+__all__ = [
+    "FACES",
+    "PUBLISHED",
+    "Augmentation",
+    "Guidance",
+    "Objective",
+    "clip_within_loss",
+    "convex_hull",
+    "default_guidance",
+    "direction_loss",
+    "global_loss",
+    "in_domain_angle_loss",
+    "target_target_direction_loss",
+]

@@ -1,0 +1,171 @@
+"""One number from two batches of pictures: the guidance terms with their weights and their encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from domainvec.encoders.templates import compose
+from domainvec.errors import InputError
+from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
+from domainvec.guidance.nada import direction_loss, global_loss
+from domainvec.guidance.robust import augment, chroma_loss, edge_loss, out_of_range_loss, squash
+from domainvec.guidance.settings import PUBLISHED, Guidance
+
+_SHORTEST_SHIFT = 0.05
+
+
+class ImageTextEncoder(Protocol):
+    """What guidance needs of an encoder; `domainvec.Encoder` is one."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def guidance(self) -> Guidance | None:
+        """The guidance that suits it, or None."""
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Embed (N, 3, H, W) about [-1, 1] to unit length (N, D), differentiable in the images."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embed N texts to unit length (N, D)."""
+
+
+def default_guidance(encoders: Sequence[ImageTextEncoder]) -> Guidance:
+    """Choose the guidance that the encoders' folders carry; PUBLISHED for encoders that carry none.
+
+    Raises:
+        InputError: if the encoders disagree, so that the caller must choose.
+    """
+    wanted = {encoder.name: encoder.guidance or PUBLISHED for encoder in encoders}
+    if len(set(wanted.values())) > 1:
+        raise InputError(
+            f"the encoders {sorted(wanted)} suit different guidance; pass guidance= to say which one to use"
+        )
+    return next(iter(wanted.values()), PUBLISHED)
+
+
+class Objective:
+    """Text guidance towards one target: a plain function of pictures, with the texts embedded beforehand.
+
+    Args:
+        encoders: one or several; every text term is their mean, so that weights do not depend on their
+            number.
+        guidance: weights, views and templates.
+        target: what to become, such as "a pencil sketch".
+        source: what the generator draws, such as "a photo".
+
+    Raises:
+        InputError: if there is no encoder, a prompt is empty, or the two prompts mean the same to an encoder.
+    """
+
+    def __init__(
+        self, encoders: Sequence[ImageTextEncoder], guidance: Guidance, target: str, source: str
+    ) -> None:
+        if not encoders:
+            raise InputError("got no encoder; pass at least one")
+        self.encoders = tuple(encoders)
+        self.guidance = guidance
+        self.target = target
+        self.source = source
+        targets, sources = compose(target, guidance.templates), compose(source, guidance.templates)
+        with torch.no_grad():
+            self._texts = [
+                (encoder.encode_texts(targets)[None], encoder.encode_texts(sources)[None])
+                for encoder in self.encoders
+            ]
+        for encoder, (text_target, text_source) in zip(self.encoders, self._texts, strict=True):
+            if (text_target - text_source).mean(dim=1).norm() < 1e-4:
+                raise InputError(
+                    f"to the encoder {encoder.name} the target {target!r} and the source {source!r} are the "
+                    f"same text: there is no direction to follow; choose other words"
+                )
+
+    def __call__(
+        self,
+        adapted_images: Tensor,
+        source_images: Tensor,
+        *,
+        generator: torch.Generator,
+        domain_l2: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of a batch.
+
+        Args:
+            adapted_images: G_d(w), (N, 3, H, W), about [-1, 1]; the loss is differentiable in them.
+            source_images: G(w) of the same latents, (N, 3, H, W); no gradient goes here.
+            generator: CPU generator of the random views. Two calls with it in the same state are equal.
+            domain_l2: mean square of the domain's numbers; needed when the weight `l2` is above 0.
+
+        Returns:
+            The weighted sum, a float32 scalar, and the detached terms before weighting by name
+            ("direction", "global_text", "in_domain_angle", "edges", "chroma", "out_of_range", "l2"); terms of
+            weight 0 are left out.
+
+        Raises:
+            InputError: if `domain_l2` is missing.
+            ShapeError: if the batches differ, or hold one picture and the in-domain angle has a weight.
+        """
+        weights = self.guidance
+        terms: dict[str, Tensor] = {}
+        source_images = source_images.detach().float()
+        adapted_images = adapted_images.float()
+        if weights.out_of_range > 0:
+            terms["out_of_range"] = out_of_range_loss(adapted_images)
+        if weights.chroma > 0:
+            terms["chroma"] = chroma_loss(adapted_images, source_images)
+        seen = squash(adapted_images) if weights.out_of_range > 0 else adapted_images
+        if weights.edges > 0:
+            terms["edges"] = edge_loss(seen, source_images)
+        if weights.l2 > 0:
+            if domain_l2 is None:
+                raise InputError("the guidance has an l2 weight; pass domain_l2, the domain's mean square")
+            terms["l2"] = domain_l2
+
+        adapted_views, source_views = self._views(seen, source_images, generator)
+        for encoder, (text_target, text_source) in zip(self.encoders, self._texts, strict=True):
+            with torch.no_grad():
+                sources = encoder.encode_images(torch.cat(source_views)).chunk(len(source_views))
+            targets = encoder.encode_images(torch.cat(adapted_views)).chunk(len(adapted_views))
+            share = 1 / len(self.encoders)
+            if weights.in_domain_angle > 0:
+                _add(terms, "in_domain_angle", share * in_domain_angle_loss(targets[0], sources[0]))
+            views = slice(1, None) if len(targets) > self.guidance.views else slice(None)
+            for image_target, image_source in zip(targets[views], sources[views], strict=True):
+                part = share / self.guidance.views
+                if weights.direction > 0:
+                    loss = direction_loss(
+                        image_target, image_source, text_target, text_source, shortest_shift=_SHORTEST_SHIFT
+                    )
+                    _add(terms, "direction", part * loss)
+                if weights.global_text > 0:
+                    _add(terms, "global_text", part * global_loss(image_target, text_target))
+
+        total = torch.stack([getattr(weights, name) * term.float() for name, term in terms.items()]).sum()
+        return total, {name: term.detach() for name, term in terms.items()}
+
+    def _views(
+        self, adapted: Tensor, source: Tensor, generator: torch.Generator
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Give what the encoders see: whole pictures first where a term needs them, then the views."""
+        settings = self.guidance
+        if settings.augmentation is None:
+            return [adapted], [source]
+        whole = settings.in_domain_angle > 0
+        adapted_views, source_views = ([adapted], [source]) if whole else ([], [])
+        for _ in range(settings.views):
+            before = generator.get_state()
+            source_views.append(augment(source, settings.augmentation, generator))
+            if not settings.independent_views:
+                generator.set_state(before)
+            adapted_views.append(augment(adapted, settings.augmentation, generator))
+        return adapted_views, source_views
+
+
+def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:
+    terms[name] = terms[name] + value if name in terms else value

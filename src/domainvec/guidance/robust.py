@@ -1,0 +1,211 @@
+"""What keeps a small encoder honest: a picture must convince it from many views, and stay a picture.
+
+Gradients fool a small encoder: it is satisfied by patterns that nobody sees as the target. The terms here
+leave such patterns no room. They look at pictures alone, so they are cheap and know no encoder.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from domainvec.errors import InputError, ShapeError
+
+_EDGE_INPUT = 64
+_EDGE_MAP = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Ranges of the random views that an encoder is shown; images are on [-1, 1].
+
+    Attributes:
+        crop: least and greatest side of the crop, as a share of the picture; above 1 it shows mirrored
+            margins.
+        rotation: greatest angle either way, radians.
+        flip: probability of a mirror image.
+        contrast: greatest relative change of contrast.
+        brightness: greatest shift of all three channels together.
+        tint: greatest shift of each channel alone.
+        noise: greatest standard deviation of pixel noise; each view draws its own up to this.
+        blur: probability of a slight blur.
+    """
+
+    crop: tuple[float, float] = (0.6, 1.05)
+    rotation: float = 0.15
+    flip: float = 0.5
+    contrast: float = 0.15
+    brightness: float = 0.08
+    tint: float = 0.06
+    noise: float = 0.4
+    blur: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: naming the field that is out of range.
+        """
+        object.__setattr__(self, "crop", tuple(self.crop))
+        if len(self.crop) != 2 or not 0 < self.crop[0] <= self.crop[1] <= 2:
+            raise InputError(
+                f"crop is {self.crop}; expected (least, greatest) with 0 < least <= greatest <= 2"
+            )
+        for name, greatest in {
+            "rotation": math.pi,
+            "flip": 1.0,
+            "contrast": 1.0,
+            "brightness": 1.0,
+            "tint": 1.0,
+            "noise": 2.0,
+            "blur": 1.0,
+        }.items():
+            value = getattr(self, name)
+            if not 0 <= value <= greatest:
+                raise InputError(f"{name} is {value}; expected a number from 0 to {greatest:.4g}")
+
+
+def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """Draw one random view of each image, differentiable in the images.
+
+    Args:
+        images: (N, 3, H, W), about [-1, 1].
+        augmentation: the ranges.
+        generator: a CPU generator; all randomness comes from it, so that devices agree and runs resume.
+
+    Returns:
+        (N, 3, H, W) float32.
+    """
+    a = augmentation
+    images = images.float()
+    count, channels, height, width = images.shape
+
+    def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Tensor:
+        return torch.rand(*shape, generator=generator) * (high - low) + low
+
+    scale = uniform(count, low=a.crop[0], high=a.crop[1])
+    angle = uniform(count) * a.rotation
+    mirror = 1 - 2 * (torch.rand(count, generator=generator) < a.flip).float()
+    # A window smaller than the picture moves as far as it can without leaving it; a larger one still moves a
+    # bit.
+    shift = uniform(count, 2) * (1 - scale).clamp(min=0.05)[:, None]
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    top = torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1)
+    bottom = torch.stack([sin * mirror, cos, shift[:, 1]], dim=1)
+    contrast = 1 + uniform(count, 1, 1, 1) * a.contrast
+    offset = uniform(count, 1, 1, 1) * a.brightness + uniform(count, channels, 1, 1) * a.tint
+    noise = torch.randn(count, channels, height, width, generator=generator) * (
+        torch.rand(count, 1, 1, 1, generator=generator) * a.noise
+    )
+    blurred = torch.rand(count, 1, 1, 1, generator=generator) < a.blur
+
+    device = images.device
+    window = torch.stack([top, bottom], dim=1).to(device)
+    sampling = F.affine_grid(window, [count, channels, height, width], align_corners=False)
+    views = F.grid_sample(images, sampling, padding_mode="reflection", align_corners=False)
+    views = views * contrast.to(device) + offset.to(device) + noise.to(device)
+    return torch.where(blurred.to(device), _blur(views), views)
+
+
+def squash(images: Tensor, slope: float = 0.1) -> Tensor:
+    """Clamp to [-1, 1] but keep `slope` of what is beyond, so that gradients still lead back."""
+    inside = images.clamp(-1, 1)
+    return inside + slope * (images - inside)
+
+
+def out_of_range_loss(images: Tensor) -> Tensor:
+    """Mean square of what pixels exceed [-1, 1] by: saturation is the cheapest way to fool an encoder.
+
+    Args:
+        images: (N, 3, H, W).
+
+    Returns:
+        Scalar, 0 when all pixels are in range.
+    """
+    return F.relu(images.float().abs() - 1).square().mean()
+
+
+def chroma_loss(target: Tensor, source: Tensor) -> Tensor:
+    """Colour variation that the adapted pictures have beyond their sources.
+
+    Coloured speckle is what adversarial patterns are made of. Chroma is the picture less its grey; its
+    gradient is the mean absolute difference of neighbours, and only an increase is penalised.
+
+    Args:
+        target: adapted images, (N, 3, H, W).
+        source: their sources, (N, 3, H, W).
+
+    Returns:
+        Scalar ≥ 0.
+
+    Raises:
+        ShapeError: if the shapes differ.
+    """
+    _require_alike(target, source)
+    return F.relu(_variation(_chroma(target.float())) - _variation(_chroma(source.float()))).mean()
+
+
+def edge_loss(target: Tensor, source: Tensor) -> Tensor:
+    """One minus the correlation of the two pictures' edge maps at 16 px.
+
+    It ties the adapted face to the place of its source and leaves colours and textures free.
+
+    Args:
+        target: adapted images, (N, 3, H, W), sides of at least 32.
+        source: their sources, (N, 3, H, W).
+
+    Returns:
+        Scalar in [0, 2].
+
+    Raises:
+        ShapeError: if the shapes differ or the pictures are too small.
+    """
+    _require_alike(target, source)
+    if min(target.shape[-2:]) < 2 * _EDGE_MAP:
+        raise ShapeError(
+            f"images are {target.shape[-2]} x {target.shape[-1]}; the edge term compares maps of {_EDGE_MAP} "
+            f"px and needs at least {2 * _EDGE_MAP}: set its weight to 0 for smaller pictures"
+        )
+    return (1 - (_edge_map(target) * _edge_map(source)).mean(dim=(1, 2))).mean()
+
+
+def _require_alike(target: Tensor, source: Tensor) -> None:
+    if target.shape != source.shape or target.dim() != 4:
+        raise ShapeError(
+            f"adapted images have shape {tuple(target.shape)} and source images {tuple(source.shape)}; "
+            f"expected the same (N, 3, H, W)"
+        )
+
+
+def _blur(images: Tensor) -> Tensor:
+    row = images.new_tensor([0.25, 0.5, 0.25])
+    kernel = (row[:, None] * row).expand(images.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), kernel, groups=images.shape[1])
+
+
+def _chroma(images: Tensor) -> Tensor:
+    return images - images.mean(dim=1, keepdim=True)
+
+
+def _variation(images: Tensor) -> Tensor:
+    across = (images[..., 1:] - images[..., :-1]).abs().mean(dim=(1, 2, 3))
+    down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean(dim=(1, 2, 3))
+    return across + down
+
+
+def _edge_map(images: Tensor) -> Tensor:
+    """Standardised strength of edges, (N, 16, 16): mean 0, deviation 1 in each picture."""
+    images = images.float()
+    if min(images.shape[-2:]) > _EDGE_INPUT:
+        images = F.adaptive_avg_pool2d(images, _EDGE_INPUT)
+    across = images[..., :-1, 1:] - images[..., :-1, :-1]
+    down = images[..., 1:, :-1] - images[..., :-1, :-1]
+    # The small term keeps the square root differentiable where the picture is flat.
+    strength = (across.square() + down.square()).sum(dim=1).add(1e-6).sqrt()
+    edges = F.adaptive_avg_pool2d(strength[:, None], _EDGE_MAP)[:, 0]
+    centred = edges - edges.mean(dim=(1, 2), keepdim=True)
+    return centred / (centred.square().mean(dim=(1, 2), keepdim=True) + 1e-5).sqrt()
