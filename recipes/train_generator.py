@@ -1,0 +1,374 @@
+"""Train the bundled 64 px generator on the photo domain of the face world, on a CPU, resumable.
+
+    python recipes/train_generator.py --output runs/faces --images 600000
+
+Adversarial training from scratch is slow on a CPU. This world knows, for each noise z, the picture that z
+should give, so the generator is taught in pairs: z, normalised as the mapping network does, is a face
+(`synthfaces.Attributes.from_normal`); its code (`synthfaces.code`) goes through a small teacher network to w;
+the synthesis network draws it; the loss compares the drawing with the true one, first at 16 px, then at 32 px
+and 64 px. A third of the pictures take shape from one z (coarse layers) and colour from another (fine layers),
+so that style mixing does what its name says. Then the plain StyleGAN2 mapping network learns the teacher's
+w from z alone, and both are tuned together on pictures. What is saved is a plain StyleGAN2 generator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import synthfaces
+from domainvec import images as pictures
+from domainvec.files import atomic_path
+from domainvec.stylegan2 import Generator, GeneratorConfig
+from domainvec.stylegan2.layers import Linear, activate
+
+CONFIG = GeneratorConfig(
+    resolution=64, z_dim=64, w_dim=384, mapping_layers=6, channels=(256, 256, 192, 96, 48)
+)
+COLOUR_COORDINATES = [2, 4, 5, 6, 7, 16, 19, 21, 22, 23, 33, 34, 35, 36, 37, 38]
+"""Coordinates of z that only colour a face: skin, hair, eyes, lips, frames, hat, background, clothes."""
+COLOUR_LAYER = 5
+"""First layer that draws with the colour's w in a mixed picture: the first at 32 px."""
+MIXED_SHARE = 0.33
+HELD_OUT = 512
+
+
+class Teacher(nn.Module):
+    """The code of a face to w."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [synthfaces.CODE_DIM, 384, 384, CONFIG.w_dim]
+        self.layers = nn.ModuleList(Linear(i, o) for i, o in zip(widths, widths[1:], strict=False))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """(N, CODE_DIM) to (N, w_dim)."""
+        for layer in self.layers:
+            code = activate(layer(code))
+        return code
+
+
+class Pair(nn.Module):
+    """The generator and its teacher; everything that is trained and averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Generator(CONFIG)
+        self.teacher = Teacher()
+
+
+def normalise(z: np.ndarray) -> np.ndarray:
+    """z as the mapping network sees it: scaled to unit mean square."""
+    return z / np.sqrt(np.mean(np.square(z), axis=-1, keepdims=True))
+
+
+def mixed(shape: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """The face with the shape of one z and the colours of another."""
+    z = shape.copy()
+    z[COLOUR_COORDINATES] = colour[COLOUR_COORDINATES]
+    return z
+
+
+def importance(face: synthfaces.Attributes) -> float:
+    """How often a face is shown, relative to a plain one: what is rare and intricate comes more often."""
+    rare = (face.hat != "none") + (face.beard in ("mustache", "full")) + (face.glasses != "none")
+    return 1.0 + 0.7 * rare + 0.5 * (face.mouth_opening > 0) + 0.4 * face.wrinkles
+
+
+def draw_block(start: int, count: int) -> tuple[np.ndarray, ...]:
+    """``count`` training faces: both z, the codes of both, the weight and the picture."""
+    rows = []
+    for index in range(start, start + count):
+        shape = normalise(synthfaces.latent(1, index))
+        is_mixed = index % 100 < 100 * MIXED_SHARE
+        colour = normalise(synthfaces.latent(2, index)) if is_mixed else shape
+        face = synthfaces.Attributes.from_normal(mixed(shape, colour))
+        codes = [synthfaces.code(synthfaces.Attributes.from_normal(z)) for z in (shape, colour)]
+        rows.append((np.stack([shape, colour]), np.stack(codes), importance(face), synthfaces.draw(face)))
+    z, codes, weights, drawings = zip(*rows, strict=True)
+    return (
+        np.stack(z).astype(np.float32),
+        np.stack(codes),
+        np.array(weights, np.float32),
+        np.stack(drawings),
+    )
+
+
+def training_set(folder: Path, count: int, processes: int) -> dict[str, np.ndarray]:
+    """Draw the training set once, and open it memory-mapped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("z", "codes", "weights", "drawings")
+    paths = {name: folder / f"{name}-{count}.npy" for name in names}
+    if not all(path.exists() for path in paths.values()):
+        block = 500
+        with ProcessPoolExecutor(processes) as pool:
+            jobs = [pool.submit(draw_block, start, block) for start in range(0, count, block)]
+            blocks = []
+            for number, job in enumerate(jobs, 1):
+                blocks.append(job.result())
+                if number % 20 == 0:
+                    print(f"drawn {number * block} of {count}", flush=True)
+        for name, parts in zip(names, zip(*blocks, strict=True), strict=True):
+            with atomic_path(paths[name]) as path, path.open("wb") as file:
+                np.save(file, np.concatenate(parts))
+    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+
+
+def box(x: Tensor, size: int) -> Tensor:
+    """Mean over size × size around each pixel, the border repeated."""
+    half = size // 2
+    return F.avg_pool2d(F.pad(x, (half, half, half, half), mode="replicate"), size, 1)
+
+
+def drawing_loss(drawn: Tensor, true: Tensor) -> Tensor:
+    """Absolute differences of pixels and of gradients over a pyramid, heavier where there is detail."""
+    with torch.no_grad():
+        detail = (true - box(box(true, 5), 5)).abs().mean(1, keepdim=True)
+        weight = 1 + (14 * box(detail, 3)).clamp(max=4)
+    loss = drawn.new_zeros(())
+    level_weight = 1.0
+    while true.shape[-1] >= 8:
+        error = drawn - true
+        horizontal = (error[..., 1:] - error[..., :-1]).abs() * weight[..., 1:]
+        vertical = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
+        loss = loss + level_weight * ((error.abs() * weight).mean() + horizontal.mean() + vertical.mean())
+        drawn, true, weight = (F.avg_pool2d(t, 2) for t in (drawn, true, weight))
+        level_weight = 0.5
+    return loss
+
+
+class Muon:
+    """Momentum, made orthogonal: for the kernels, whose scale the demodulation ignores.
+
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers"; the five Newton-Schulz steps' coefficients are theirs.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], momentum: float = 0.95) -> None:
+        self.parameters = parameters
+        self.momentum = momentum
+        self.buffers = [torch.zeros_like(p) for p in parameters]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Move every kernel by ``learning_rate`` in each direction of its gradient's momentum."""
+        for p, buffer in zip(self.parameters, self.buffers, strict=True):
+            assert p.grad is not None
+            buffer.lerp_(p.grad, 1 - self.momentum)
+            update = p.grad.lerp(buffer, self.momentum).flatten(1)
+            x = (update / (update.norm() + 1e-7)).bfloat16()
+            for _ in range(5):
+                gram = x @ x.T
+                x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+            # The kernels have entries of unit variance: a unit step is one of root mean square 1.
+            p.add_(x.float().reshape(p.shape), alpha=-learning_rate * math.sqrt(update.shape[1]))
+            p.mul_(p.square().mean().rsqrt())
+
+
+def batch(data: dict[str, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """z (N, 2, 64), codes (N, 2, CODE_DIM) and pictures (N, 3, 64, 64) in [-1, 1] of some rows."""
+    drawings = torch.from_numpy(data["drawings"][rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(data["z"][rows]), torch.from_numpy(data["codes"][rows]), drawings
+
+
+def layer_latents(shape: Tensor, colour: Tensor, num_ws: int) -> Tensor:
+    """w (N, num_ws, w_dim): shape for the coarse layers, colour for the fine ones."""
+    coarse = shape[:, None].expand(-1, COLOUR_LAYER, -1)
+    return torch.cat([coarse, colour[:, None].expand(-1, num_ws - COLOUR_LAYER, -1)], 1)
+
+
+def mapped(generator: Generator, z: Tensor) -> Tensor:
+    """w (N, w_dim) of the plain mapping network."""
+    return generator.mapping(z)[:, 0]
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train, or go on from the last checkpoint; save the averaged generator at the end."""
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    output: Path = arguments.output
+    output.mkdir(parents=True, exist_ok=True)
+    data = training_set(arguments.data, arguments.faces, arguments.processes)
+    held_out = batch(data, np.arange(len(data["z"]) - HELD_OUT, len(data["z"])))
+    shares = np.array(data["weights"][:-HELD_OUT], np.float64)
+    shares /= shares.sum()
+
+    model = Pair()
+    average = copy.deepcopy(model).requires_grad_(False)
+    kernels = [p for n, p in model.named_parameters() if "convs" in n and p.ndim == 4]
+    kernel_ids = {id(p) for p in kernels}
+    others = [p for p in model.parameters() if id(p) not in kernel_ids]
+    muon = Muon(kernels)
+    adam = torch.optim.Adam(others, betas=(0.9, 0.99), fused=True)
+    seen, seconds = 0, 0.0
+    curve: list[dict[str, float]] = []
+    checkpoint = output / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        adam.load_state_dict(state["adam"])
+        muon.buffers = state["muon"]
+        seen, seconds, curve = state["seen"], state["seconds"], state["curve"]
+        print(f"going on from {seen} images", flush=True)
+
+    def save() -> None:
+        with atomic_path(checkpoint) as path:
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "adam": adam.state_dict(),
+                    "muon": muon.buffers,
+                    "seen": seen,
+                    "seconds": seconds,
+                    "curve": curve,
+                },
+                path,
+            )
+        with atomic_path(output / "curve.json") as path:
+            path.write_text(json.dumps(curve, indent=1))
+
+    synthesis = torch.compile(model.generator.synthesis, dynamic=False) if arguments.compile else model.generator.synthesis
+    size, total = arguments.batch, arguments.images
+    started, reported, losses = time.monotonic() - seconds, time.monotonic(), []
+    while seen < total:
+        progress = seen / total
+        resolution = 16 if progress < arguments.until_16 else 32 if progress < arguments.until_32 else 64
+        distilling = progress >= arguments.teach
+        rng = np.random.default_rng([arguments.seed, seen])
+        z, codes, true = batch(data, rng.choice(len(shares), size, p=shares))
+        true = F.avg_pool2d(true, 64 // resolution) if resolution < 64 else true
+
+        decay = 1.0 if progress < 0.3 else 0.5 + 0.5 * math.cos(math.pi * (progress - 0.3) / 0.7)
+        rate = min(1.0, (seen + size) / (200 * size)) * (0.03 + 0.97 * decay)
+        adam.param_groups[0]["lr"] = arguments.learning_rate * rate
+
+        if distilling:
+            shape, colour = (mapped(model.generator, z[:, k]) for k in (0, 1))
+        else:
+            shape, colour = (model.teacher(codes[:, k]) for k in (0, 1))
+        w = layer_latents(shape, colour, CONFIG_NUM_WS)
+        drawn = synthesis(w, None, "none", resolution, dtype=torch.bfloat16)
+        loss = drawing_loss(drawn, true)
+        adam.zero_grad()
+        for p in kernels:
+            p.grad = None
+        loss.backward()
+        for p in kernels:
+            if p.grad is None:  # a layer above the resolution in training
+                p.grad = torch.zeros_like(p)
+        adam.step()
+        muon.step(arguments.kernel_rate * rate)
+        seen += size
+        losses.append(float(loss.detach()))
+
+        halflife = min(8000.0, max(200.0, 0.03 * seen))
+        with torch.no_grad():
+            for mean, current in zip(average.parameters(), model.parameters(), strict=True):
+                mean.lerp_(current, 1 - 0.5 ** (size / halflife))
+
+        if not distilling and (seen + size) / total >= arguments.teach:
+            seconds = time.monotonic() - started
+            save()
+            distil(model, average, data, arguments)
+        if time.monotonic() - reported > arguments.report or seen >= total:
+            reported, seconds = time.monotonic(), time.monotonic() - started
+            error = evaluate(average, held_out, resolution, distilling, output, seen)
+            curve.append({"images": seen, "seconds": seconds, "resolution": resolution, "held_out_l1": error})
+            print(
+                f"{seen} images {seconds:.0f} s ({seen / seconds:.0f}/s) {resolution} px "
+                f"loss {np.mean(losses):.4f} held-out L1 {error:.4f}",
+                flush=True,
+            )
+            losses.clear()
+            save()
+    finish(average.generator, output, arguments.seed)
+
+
+def distil(model: Pair, average: Pair, data: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
+    """Teach the plain mapping network the averaged teacher's w: a regression, no pictures needed."""
+    mapping = average.generator.mapping.requires_grad_(True)
+    z = torch.from_numpy(np.concatenate([data["z"][:-HELD_OUT, 0], data["z"][:-HELD_OUT, 1]]))
+    codes = torch.from_numpy(np.concatenate([data["codes"][:-HELD_OUT, 0], data["codes"][:-HELD_OUT, 1]]))
+    with torch.no_grad():
+        w = torch.cat([average.teacher(part) for part in codes.split(8192)])
+        spread = w.std(0).clamp(min=0.02)
+    adam = torch.optim.Adam(mapping.parameters(), betas=(0.9, 0.99), fused=True)
+    steps, started = arguments.distil_steps, time.monotonic()
+    rng = torch.Generator().manual_seed(arguments.seed)
+    for step in range(steps):
+        adam.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 100) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
+        rows = torch.randint(len(z), (1024,), generator=rng)
+        loss = ((mapping(z[rows])[:, 0] - w[rows]) / spread).square().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        if step % 500 == 0 or step == steps - 1:
+            print(f"mapping {step} of {steps}: unexplained variance {loss.item():.4f} {time.monotonic() - started:.0f} s", flush=True)
+    mapping.requires_grad_(False)
+    model.load_state_dict(average.state_dict())
+
+
+@torch.no_grad()
+def evaluate(
+    average: Pair, held_out: tuple[Tensor, Tensor, Tensor], resolution: int, plain: bool, output: Path, seen: int
+) -> float:
+    """Mean absolute difference to faces never trained on; a grid of truths above drawings."""
+    z, codes, true = held_out
+    true = F.avg_pool2d(true, 64 // resolution) if resolution < 64 else true
+    shape, colour = (
+        mapped(average.generator, z[:, k]) if plain else average.teacher(codes[:, k]) for k in (0, 1)
+    )
+    w = layer_latents(shape, colour, CONFIG_NUM_WS)
+    drawn = torch.cat([average.generator.synthesis(part, None, "none", resolution) for part in w.split(64)])
+    rows = [x[k : k + 16] for k in (0, 16, 48, 64) for x in (true, drawn)]
+    pictures.save_png(pictures.grid(rows, scale=128 // resolution), output / f"samples-{seen:07d}.png")
+    return float((drawn - true).abs().mean())
+
+
+@torch.no_grad()
+def finish(generator: Generator, output: Path, seed: int) -> None:
+    """Set the average w, and save what a stranger loads."""
+    z = torch.randn(50_000, CONFIG.z_dim, generator=torch.Generator().manual_seed(seed))
+    generator.mapping.w_avg.copy_(torch.cat([mapped(generator, part) for part in z.split(5000)]).mean(0))
+    generator.save_pretrained(output / "faces", torch.float16)
+    print(f"saved {output / 'faces'}", flush=True)
+
+
+CONFIG_NUM_WS = 2 * len(CONFIG.channels)
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("runs/faces"))
+    parser.add_argument("--data", type=Path, default=Path("runs/data"))
+    parser.add_argument("--faces", type=int, default=80_000, help="size of the training set")
+    parser.add_argument("--processes", type=int, default=2, help="that draw the training set")
+    parser.add_argument("--images", type=int, default=600_000, help="pictures shown in all")
+    parser.add_argument("--until-16", type=float, default=0.12, help="share of the training at 16 px")
+    parser.add_argument("--until-32", type=float, default=0.4, help="share of the training up to 32 px")
+    parser.add_argument("--teach", type=float, default=0.88, help="share of the training with the teacher")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--kernel-rate", type=float, default=0.02)
+    parser.add_argument("--distil-steps", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
