@@ -1,0 +1,51 @@
+"""A procedural world of faces: drawn from named attributes, in many styles, with captions.
+
+>>> face = sample(seed=0, index=7)
+>>> picture = draw(face, "pencil_sketch")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synthfaces.attributes import CODE_DIM, Z_DIM, Attributes, code, latent, sample
+from synthfaces.errors import AttributeRangeError, DrawingError, SynthFacesError, UnknownDomainError
+
+if TYPE_CHECKING:
+    from synthfaces.captions import caption
+    from synthfaces.domains import DOMAINS, Domain, draw, draw_many
+
+__all__ = [
+    "CODE_DIM",
+    "DOMAINS",
+    "Z_DIM",
+    "AttributeRangeError",
+    "Attributes",
+    "Domain",
+    "DrawingError",
+    "SynthFacesError",
+    "UnknownDomainError",
+    "caption",
+    "code",
+    "draw",
+    "draw_many",
+    "latent",
+    "sample",
+]
+
+_LAZY = {
+    "DOMAINS": "synthfaces.domains",
+    "Domain": "synthfaces.domains",
+    "draw": "synthfaces.domains",
+    "draw_many": "synthfaces.domains",
+    "caption": "synthfaces.captions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the drawing only when it is used: it needs skia."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'synthfaces' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

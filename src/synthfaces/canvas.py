@@ -1,0 +1,180 @@
+"""A small raster canvas over skia, with the origin at the top left and 100 units a side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthfaces.attributes import Color
+from synthfaces.errors import DrawingError
+
+try:
+    import skia
+except ImportError as error:
+    raise DrawingError(
+        f"skia could not be imported ({error}). Install the Python package 'skia-python'; on Linux it also "
+        "needs the system libraries libGL and libEGL (on Debian and Ubuntu: apt install libgl1 libegl1)."
+    ) from error
+
+UNITS = 100.0
+Point = tuple[float, float]
+Stop = tuple[Color, float]
+"""A colour of a gradient and its opacity, 0 to 1."""
+
+
+class Canvas:
+    """Paths filled and stroked on a square picture."""
+
+    def __init__(self, resolution: int) -> None:
+        self._surface = skia.Surface(resolution, resolution)
+        self._canvas = self._surface.getCanvas()
+        self._canvas.scale(resolution / UNITS, resolution / UNITS)
+
+    def fill(
+        self, path: skia.Path, paint: Color | skia.Shader, *, alpha: float = 1.0, blur: float = 0.0
+    ) -> None:
+        """Fill with a colour or a gradient; ``blur`` softens the edge, in units."""
+        brush = skia.Paint(AntiAlias=True)
+        if isinstance(paint, tuple):
+            brush.setColor(_skia_color(paint, alpha))
+        else:
+            brush.setShader(paint)
+            brush.setAlphaf(alpha)
+        self._draw(path, brush, blur)
+
+    def stroke(
+        self, path: skia.Path, color: Color, width: float, *, alpha: float = 1.0, blur: float = 0.0
+    ) -> None:
+        """Draw along a path with round ends."""
+        brush = skia.Paint(
+            AntiAlias=True,
+            Color=_skia_color(color, alpha),
+            Style=skia.Paint.kStroke_Style,
+            StrokeWidth=width,
+            StrokeCap=skia.Paint.kRound_Cap,
+            StrokeJoin=skia.Paint.kRound_Join,
+        )
+        self._draw(path, brush, blur)
+
+    @contextmanager
+    def clipped(self, path: skia.Path) -> Iterator[None]:
+        """Paint only inside ``path``."""
+        self._canvas.save()
+        self._canvas.clipPath(path, skia.ClipOp.kIntersect, True)
+        yield
+        self._canvas.restore()
+
+    @contextmanager
+    def posed(self, center: Point, degrees: float, scale: float) -> Iterator[None]:
+        """Paint turned and enlarged about ``center``."""
+        self._canvas.save()
+        self._canvas.translate(*center)
+        self._canvas.rotate(degrees)
+        self._canvas.scale(scale, scale)
+        self._canvas.translate(-center[0], -center[1])
+        yield
+        self._canvas.restore()
+
+    def pixels(self) -> NDArray[np.float32]:
+        """The picture, (resolution, resolution, 3) RGB in [0, 1]."""
+        rgba = self._surface.toarray(colorType=skia.ColorType.kRGBA_8888_ColorType)
+        return np.ascontiguousarray(rgba[:, :, :3]).astype(np.float32) / np.float32(255.0)
+
+    def _draw(self, path: skia.Path, brush: skia.Paint, blur: float) -> None:
+        if blur:
+            brush.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, blur))
+        self._canvas.drawPath(path, brush)
+
+
+def oval(x: float, y: float, radius_x: float, radius_y: float) -> skia.Path:
+    """An upright ellipse about (x, y)."""
+    path = skia.Path()
+    path.addOval(skia.Rect.MakeLTRB(x - radius_x, y - radius_y, x + radius_x, y + radius_y))
+    return path
+
+
+def box(left: float, top: float, right: float, bottom: float) -> skia.Path:
+    """An upright rectangle."""
+    path = skia.Path()
+    path.addRect(skia.Rect.MakeLTRB(left, top, right, bottom))
+    return path
+
+
+def circles(discs: Sequence[tuple[float, float, float]]) -> skia.Path:
+    """The union of discs (x, y, radius)."""
+    path = skia.Path()
+    for x, y, radius in discs:
+        path.addCircle(x, y, radius)
+    return path
+
+
+def line(*points: Point) -> skia.Path:
+    """A smooth open curve through the points (centripetal enough for points of even spacing)."""
+    path = skia.Path()
+    path.moveTo(*points[0])
+    _append_smooth(path, points)
+    return path
+
+
+def shape(*sides: Sequence[Point]) -> skia.Path:
+    """A closed path of smooth sides; where one side meets the next there is a corner."""
+    path = skia.Path()
+    path.moveTo(*sides[0][0])
+    for index, side in enumerate(sides):
+        if index:
+            path.lineTo(*side[0])
+        _append_smooth(path, side)
+    path.close()
+    return path
+
+
+def blob(points: Sequence[Point]) -> skia.Path:
+    """A closed smooth curve through the points, without corners."""
+    count = len(points)
+    path = skia.Path()
+    path.moveTo(*points[0])
+    for index in range(count):
+        before, start = points[index - 1], points[index]
+        end, after = points[(index + 1) % count], points[(index + 2) % count]
+        _append_segment(path, before, start, end, after)
+    path.close()
+    return path
+
+
+def radial(center: Point, radius: float, *stops: Stop) -> skia.Shader:
+    """A gradient of evenly spaced stops from the centre outwards."""
+    return skia.GradientShader.MakeRadial(
+        skia.Point(*center), radius, [_skia_color(color, alpha) for color, alpha in stops]
+    )
+
+
+def linear(start: Point, end: Point, *stops: Stop) -> skia.Shader:
+    """A gradient of evenly spaced stops along a line."""
+    return skia.GradientShader.MakeLinear(
+        [skia.Point(*start), skia.Point(*end)], [_skia_color(color, alpha) for color, alpha in stops]
+    )
+
+
+def _append_smooth(path: skia.Path, points: Sequence[Point]) -> None:
+    padded = [points[0], *points, points[-1]]
+    for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+        _append_segment(path, before, start, end, after)
+
+
+def _append_segment(path: skia.Path, before: Point, start: Point, end: Point, after: Point) -> None:
+    """One Catmull-Rom span as a cubic Bézier."""
+    path.cubicTo(
+        start[0] + (end[0] - before[0]) / 6,
+        start[1] + (end[1] - before[1]) / 6,
+        end[0] - (after[0] - start[0]) / 6,
+        end[1] - (after[1] - start[1]) / 6,
+        *end,
+    )
+
+
+def _skia_color(color: Color, alpha: float) -> int:
+    red, green, blue = (int(max(0.0, min(255.0, channel)) + 0.5) for channel in color)
+    return int(skia.Color(red, green, blue, int(255 * max(0.0, min(1.0, alpha)) + 0.5)))
