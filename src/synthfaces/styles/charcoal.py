@@ -30,8 +30,14 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     backdrop = 1.0 - 0.55 * smoothstep(radius(size), 0.75, 1.3)
     light = light * backdrop * (1.0 - 0.75 * blur(details, 0.6)) * (1.0 - 0.85 * line)
     tooth = grain(size, (0.9, 0.9), layer=1) + 0.25 * rng.standard_normal(tone.shape, np.float32)
-    light = light + 0.10 * tooth * (0.25 + 3.0 * light * (1.0 - light))
+    light = light + 0.08 * tooth * (0.25 + 3.0 * light * (1.0 - light))
     return finish(paint(light, (0.05, 0.045, 0.045), (0.93, 0.91, 0.87)))
 
 
-STYLE = Style("charcoal", "media", ("charcoal drawing", "charcoal sketch", "charcoal portrait"), apply)
+STYLE = Style(
+    "charcoal",
+    "media",
+    ("charcoal drawing", "charcoal sketch", "charcoal portrait"),
+    apply,
+    keeps_colors=False,
+)

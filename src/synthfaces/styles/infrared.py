@@ -33,4 +33,6 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(np.stack([np.interp(heat, _HEAT, _COLOURS[:, c]) for c in range(3)], -1))
 
 
-STYLE = Style("infrared", "mood", ("infrared photo", "thermal image", "thermal camera photo"), apply)
+STYLE = Style(
+    "infrared", "mood", ("infrared photo", "thermal image", "thermal camera photo"), apply, keeps_colors=False
+)

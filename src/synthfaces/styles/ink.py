@@ -32,4 +32,10 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(paint(1.0 - black, (0.02, 0.02, 0.03), (1.0, 1.0, 1.0)))
 
 
-STYLE = Style("ink", "media", ("ink drawing", "pen and ink drawing", "black and white ink drawing"), apply)
+STYLE = Style(
+    "ink",
+    "media",
+    ("ink drawing", "pen and ink drawing", "black and white ink drawing"),
+    apply,
+    keeps_colors=False,
+)

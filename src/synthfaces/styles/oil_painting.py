@@ -28,9 +28,9 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     fine = smoothstep(np.abs(local_contrast(tone, 5.0) - 1.0), 0.10, 0.30)
     paint = saturate(mix(_kuwahara(picture), picture, fine), 1.4)
     dabs = grain(len(tone), (5.0, 2.0), 35.0, layer=9)
-    paint = paint + 0.03 * dabs[..., None] * np.array([1.0, 0.1, -1.0], np.float32)
+    paint = paint + 0.025 * dabs[..., None] * np.array([1.0, 0.1, -1.0], np.float32)
     paint = paint * np.float32(exposure(tone, skin=0.7) ** 0.4)
-    relief = _bristles(tone) * ((1.0 - 0.7 * fine) * np.float32(0.045 + 0.005 * rng.random()))
+    relief = _bristles(tone) * ((1.0 - 0.7 * fine) * np.float32(0.038 + 0.004 * rng.random()))
     paint = paint * (1.0 + 1.2 * relief[..., None]) + 0.6 * relief[..., None]
     return finish(paint * np.array([1.03, 0.96, 0.84], np.float32))
 

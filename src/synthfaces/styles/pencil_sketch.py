@@ -35,5 +35,9 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 
 
 STYLE = Style(
-    "pencil_sketch", "media", ("pencil sketch", "pencil drawing", "sketch", "graphite drawing"), apply
+    "pencil_sketch",
+    "media",
+    ("pencil sketch", "pencil drawing", "sketch", "graphite drawing"),
+    apply,
+    keeps_colors=False,
 )

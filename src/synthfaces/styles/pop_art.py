@@ -28,4 +28,4 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(print_ + line[..., None] * (_INKS[0] - print_))
 
 
-STYLE = Style("pop_art", "media", ("pop art print", "pop art poster", "pop art"), apply)
+STYLE = Style("pop_art", "media", ("pop art print", "pop art poster", "pop art"), apply, keeps_colors=False)

@@ -19,4 +19,6 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(paint(faded * vignette + stains, (0.20, 0.11, 0.05), (1.0, 0.90, 0.70)))
 
 
-STYLE = Style("sepia", "mood", ("sepia photo", "old sepia photograph", "vintage sepia photo"), apply)
+STYLE = Style(
+    "sepia", "mood", ("sepia photo", "old sepia photograph", "vintage sepia photo"), apply, keeps_colors=False
+)

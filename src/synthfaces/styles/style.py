@@ -24,9 +24,11 @@ class Style:
         phrases: noun phrases that name it in captions, the most usual first.
         apply: ``apply(picture, rng)`` takes and returns float32 (S, S, 3) in [0, 1]. It keeps the geometry,
             does not change its argument, and depends on nothing but the picture and the rng's state.
+        keeps_colors: whether hair and eyes can still be told by their colour.
     """
 
     name: str
     family: str
     phrases: tuple[str, ...]
     apply: Filter
+    keeps_colors: bool = True

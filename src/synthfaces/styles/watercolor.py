@@ -24,20 +24,20 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     """Paint a portrait in watercolour; see `Style.apply`."""
     size = len(picture)
     half = picture.reshape(size // 2, 2, size // 2, 2, 3).mean((1, 3), dtype=np.float32)
-    wash = ndimage.median_filter(half, size=(3, 3, 1)).repeat(2, 0).repeat(2, 1)
+    wash: Image = ndimage.median_filter(half, size=(3, 3, 1)).repeat(2, 0).repeat(2, 1)
     wash = saturate(blur(wash, 1.2), 1.5)
     pools = grain(size, (7.0, 7.0), layer=2)
     # Transparent pigment: the paper shines through, more where the wash has pooled less.
     density = 0.72 + 0.10 * pools + 0.03 * grain(size, (0.8, 0.8), layer=3)
-    wash = np.maximum(wash, 0.03) ** density[..., None]
-    wash = 1.0 - (1.0 - wash) * 0.80
+    body: Image = np.power(np.maximum(wash, np.float32(0.03)), density[..., None])
+    wash = np.float32(0.2) + np.float32(0.8) * body
     rims = smoothstep(outlines(picture, 1.3), 0.15, 1.2)
     details = smoothstep(local_contrast(luminance(picture), 4.0), 0.85, 0.4)
-    wash = wash * ((1.0 - 0.30 * rims) * (1.0 - 0.55 * details))[..., None]
-    tide: Image = radius(size) + 0.10 * pools + 0.03 * float(rng.standard_normal())
+    wash *= ((1.0 - 0.30 * rims) * (1.0 - 0.55 * details))[..., None]
+    tide = radius(size) + np.float32(0.10) * pools + np.float32(0.03 * rng.standard_normal())
     dry = smoothstep(tide, 0.98, 1.12)
     rim = smoothstep(tide, 0.86, 0.98) * (1.0 - dry)
-    wash = wash * (1.0 - 0.16 * rim[..., None])
+    wash *= 1.0 - 0.16 * rim[..., None]
     return finish(mix(wash, np.array([0.99, 0.985, 0.97], np.float32), dry))
 
 
