@@ -53,7 +53,7 @@ _FRAMES = (
 _FRAME_SHARES = (0.82, 0.06, 0.04, 0.04, 0.04)
 
 
-def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator) -> str:
+def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator | int) -> str:
     """A caption of a face in a domain, lower case, from the bare ``a pencil sketch`` to a full description.
 
     It names only what the picture shows: no colours in a sketch, no hair under a hat.
@@ -61,12 +61,13 @@ def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator) 
     Args:
         attributes: the face.
         domain_name: a key of ``DOMAINS``.
-        rng: chooses the length and the words.
+        rng: chooses the length and the words; a generator or a seed.
 
     Raises: UnknownDomainError if the world has no such domain.
     """
     if domain_name not in DOMAINS:
         raise UnknownDomainError(f"unknown domain {domain_name!r}; the world has: {', '.join(DOMAINS)}")
+    rng = np.random.default_rng(rng)
     domain = DOMAINS[domain_name]
     names = domain.phrases
     name = names[0] if rng.random() < 0.5 else _pick(rng, names)

@@ -30,7 +30,7 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     labels = superpixels(half, cell=7, compactness=0.5)
     count = int(labels.max()) + 1
     panes = means(half * (0.5 + 0.5 * exposure(tone, skin=0.62)), labels, count)
-    panes = saturate(panes[None], 2.1)[0] + 0.04 * rng.standard_normal((count, 1), np.float32)
+    panes = saturate(panes[None], 2.1)[0] + 0.03 * rng.standard_normal((count, 1), np.float32)
     # Leads between panes of one colour are thin, so that a face is not lost behind bars.
     lead = borders(labels, panes)
     lead = np.where(lead > 0, 0.45 + 0.55 * smoothstep(lead, 0.05, 0.35), np.float32(0.0))
