@@ -1,0 +1,106 @@
+"""Everything that decides what an adaptation to a text gives, besides the networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from domainvec.domains.parameterizations import PARAMETERIZATIONS
+from domainvec.errors import InputError
+from domainvec.guidance.settings import Guidance
+from domainvec.stylegan2.network import Noise
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationSettings:
+    """Settings of an adaptation to a text; they are saved inside the domain file.
+
+    Args:
+        target: what the pictures are to become, such as "a pencil sketch".
+        source: what they are, such as "a photo".
+        guidance: weights of the losses, and how the encoders look at the pictures.
+        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`.
+        steps: how many steps of Adam.
+        batch_size: pictures a step.
+        learning_rate: of Adam, at its height.
+        betas: of Adam.
+        warmup_steps: over how many steps the learning rate rises to its height.
+        decay_fraction: over which share of the steps, at the end, it falls to 5 % of it, both linearly.
+        style_mixing: probability that a picture mixes the styles of two latents, at a random layer.
+        truncation_psi: how far latents are drawn towards the average, 1 not at all.
+        noise: the generator's noise, "const", "random" or "none".
+        resolution: side in pixels at which synthesis stops; the numbers of layers above it stay zero.
+        precision: of feature maps and of the encoders; the numbers trained are float32 in either case.
+        seed: of all randomness.
+
+    Raises: InputError if a value is out of range; the message names it.
+    """
+
+    target: str
+    source: str
+    guidance: Guidance
+    parameterization: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = 0
+    decay_fraction: float = 0.0
+    style_mixing: float = 0.0
+    truncation_psi: float = 1.0
+    noise: Noise = "const"
+    resolution: int
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require("target", self.target, bool(self.target.strip()), "a text")
+        _require("source", self.source, bool(self.source.strip()), "a text")
+        _one_of("parameterization", self.parameterization, tuple(PARAMETERIZATIONS))
+        _one_of("noise", self.noise, get_args(Noise))
+        _one_of("precision", self.precision, get_args(Precision))
+        _require("steps", self.steps, _whole(self.steps, 1), "a whole number from 1")
+        _require("batch_size", self.batch_size, _whole(self.batch_size, 1), "a whole number from 1")
+        if self.batch_size == 1 and self.guidance.in_domain_angle > 0:
+            raise InputError(
+                "batch_size is 1, but the in-domain angle compares pictures of a batch: expected 2 or more, "
+                "or a guidance without it (in_domain_angle=0)"
+            )
+        _require("seed", self.seed, _whole(self.seed, 0) and self.seed < 2**63, "from 0 to 2**63 - 1")
+        _require("warmup_steps", self.warmup_steps, _whole(self.warmup_steps, 0), "a whole number from 0")
+        _require("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "above 0")
+        object.__setattr__(self, "betas", tuple(self.betas))
+        _require(
+            "betas", self.betas, len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two in [0, 1)"
+        )
+        for name in ("decay_fraction", "style_mixing", "truncation_psi"):
+            value = getattr(self, name)
+            _require(name, value, 0 <= value <= 1, "from 0 to 1")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        factor = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        decay_steps = self.decay_fraction * self.steps
+        if step >= self.steps - decay_steps:
+            factor *= max(0.05, (self.steps - step) / decay_steps)
+        return self.learning_rate * factor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as what JSON can hold."""
+        return asdict(self) | {"guidance": self.guidance.to_dict(), "betas": list(self.betas)}
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _require(name: str, value: object, good: bool, expected: str) -> None:
+    if not good:
+        raise InputError(f"{name} is {value!r}, expected {expected}")
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    _require(name, value, value in choices, "one of " + ", ".join(choices))

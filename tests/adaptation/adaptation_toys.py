@@ -1,0 +1,50 @@
+"""A generator and encoders that take no time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from domainvec.guidance import Guidance
+from domainvec.stylegan2 import Generator, GeneratorConfig
+
+
+def toy_generator(resolution: int = 16, seed: int = 0) -> Generator:
+    torch.manual_seed(seed)
+    channels = (8,) * (resolution.bit_length() - 2)
+    generator = Generator(
+        GeneratorConfig(resolution=resolution, z_dim=8, w_dim=8, mapping_layers=2, channels=channels)
+    )
+    for conv in generator.synthesis.convs:
+        nn.init.constant_(conv.noise_strength, 0.1)
+    return generator
+
+
+class ToyEncoder(nn.Module):
+    """Random colours and shapes to a unit vector; a text's is drawn from its letters."""
+
+    def __init__(self, seed: int = 0, guidance: Guidance | None = None, image_size: int = 8) -> None:
+        super().__init__()
+        torch.manual_seed(100 + seed)
+        self.linear = nn.Linear(3 * 8 * 8, 16)
+        self.name = f"toy-{seed}"
+        self.fingerprint = f"toy-fingerprint-{seed}"
+        self.guidance = guidance
+        self.image_size = image_size
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        pixels = F.adaptive_avg_pool2d(images, 8).tanh().flatten(1)
+        return F.normalize(self.linear(pixels).float(), dim=-1)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        rows = [
+            torch.randn(
+                16, generator=torch.Generator().manual_seed(hashlib.sha256(text.encode()).digest()[0])
+            )
+            for text in texts
+        ]
+        return F.normalize(torch.stack(rows), dim=-1)
