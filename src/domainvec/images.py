@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -51,29 +52,29 @@ def from_uint8(array: npt.NDArray[np.uint8]) -> Tensor:
     return torch.tensor(pixels).permute(0, 3, 1, 2).to(torch.float32).div(127.5).sub(1).contiguous()
 
 
-def grid(rows: Sequence[Tensor], scale: int = 1, labels: Sequence[str] | None = None) -> Image.Image:
+def grid(rows: Sequence[Tensor], scale: float = 1, labels: Sequence[str] | None = None) -> Image.Image:
     """Lay rows of images out on a white sheet, one row of the sheet for each tensor.
 
     Args:
         rows: tensors (N, 3, H, W) as for `to_uint8`; rows may differ in N, not in H and W.
-        scale: how many times larger to show each picture, a whole number.
+        scale: how many times larger to show each picture; below 1 shrinks them.
         labels: a line of text above each row, one for each row; "" leaves the row without.
 
     Returns: the sheet, RGB.
 
     Raises:
         ShapeError: if there is nothing to show, or the sizes of the pictures differ.
-        InputError: if the scale is below 1 or the labels are not one for each row.
+        InputError: if the scale is not positive or the labels are not one for each row.
     """
     pictures = [to_uint8(row) for row in rows]
     sizes = {picture.shape[1:3] for picture in pictures}
     if len(sizes) != 1 or not any(len(picture) for picture in pictures):
         raise ShapeError(f"a grid needs pictures of one size, not of {sorted(sizes) or 'none'}")
-    if scale < 1:
-        raise InputError(f"scale must be 1 or more, not {scale}")
+    if not 0 < scale < math.inf:
+        raise InputError(f"scale must be a number above 0, not {scale}")
     if labels is not None and len(labels) != len(pictures):
         raise InputError(f"{len(labels)} labels for {len(pictures)} rows: give one for each row")
-    height, width = (side * scale for side in sizes.pop())
+    height, width = (max(1, round(side * scale)) for side in sizes.pop())
     bands = [_LABEL_HEIGHT if label else 0 for label in labels or [""] * len(pictures)]
     columns = max(len(picture) for picture in pictures)
     sheet = Image.new(
@@ -89,8 +90,8 @@ def grid(rows: Sequence[Tensor], scale: int = 1, labels: Sequence[str] | None = 
             top += bands[index]
         for column, pixels in enumerate(picture):
             tile = Image.fromarray(pixels)
-            if scale > 1:
-                tile = tile.resize((width, height), Image.Resampling.BICUBIC)
+            if tile.size != (width, height):
+                tile = tile.resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(tile, (column * (width + _GAP), top))
         top += height + _GAP
     return sheet

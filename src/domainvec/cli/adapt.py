@@ -1,0 +1,162 @@
+"""`domainvec adapt`: from a text to a domain."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domainvec.cli.arguments import Debug, Device, GeneratorName, Threads, file_name, with_suffix
+
+# Each bundled generator has encoders that were taught its world; for any other, there is CLIP.
+_ENCODERS = {"faces": ("faces-clip", "faces-clip-robust")}
+_CLIP = ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch16")
+
+
+class Precision(str, Enum):
+    """Number formats of the feature maps."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class GuidanceName(str, Enum):
+    """Presets of the losses."""
+
+    PUBLISHED = "published"
+    ROBUST = "robust"
+
+
+def adapt(
+    target: Annotated[
+        str, typer.Option("--to", metavar="TEXT", help='What the pictures are to become: "a pencil sketch".')
+    ],
+    generator: GeneratorName = "faces",
+    source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The domain file to write; a picture and a record go beside it.  [default: named by the text]",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How many steps.  [default: what suits the encoder]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What reads text and pictures: a bundled name, a folder or a Hugging Face id. Repeat it to be "
+            "guided by several.  [default: those made for a bundled generator, else CLIP ViT-B/32 and ViT-B/16]",
+        ),
+    ] = None,
+    guidance: Annotated[
+        GuidanceName | None,
+        typer.Option(
+            help="The losses: as published, or robust, for small encoders.  [default: what suits the encoder]"
+        ),
+    ] = None,
+    parameterization: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which numbers are learned: modulation or modulation+rgb.  [default: what suits the encoder]",
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.  [default: what suits the encoder]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures a step.  [default: what suits the encoder]")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of feature maps; bfloat16 is faster where the machine has it.")
+    ] = Precision.FLOAT32,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
+    ] = False,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 25,
+    preview_every: Annotated[int, typer.Option(min=0, help="Steps between previews; 0 for none.")] = 25,
+    device: Device = None,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Learn a domain: bring the generator's pictures from one text to another.
+
+    Writes the domain file, a picture of sixteen samples before and after (.png) and a record of the run
+    (.json). While it runs there is a preview (.preview.png), and a checkpoint (.ckpt) from which a run that
+    was stopped goes on with --resume.
+    """
+    output = with_suffix(output or Path(file_name(target)), ".safetensors")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
+
+    from domainvec import adaptation
+    from domainvec.cli.machine import prepare
+    from domainvec.cli.progress import step_progress
+    from domainvec.domains import Domain
+    from domainvec.encoders import Encoder
+    from domainvec.guidance.objective import default_guidance
+    from domainvec.guidance.settings import FACES, PUBLISHED
+    from domainvec.stylegan2 import Generator
+
+    where = prepare(device, threads)
+    model = Generator.from_pretrained(generator, device=where)
+    names = encoder or _ENCODERS.get(generator, _CLIP)
+    encoders = [Encoder.from_pretrained(name, device=where) for name in names]
+    presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
+    chosen = presets[guidance] if guidance else default_guidance(encoders)
+    total = steps or adaptation.default_training(chosen).steps
+    small = model.resolution <= 256
+    draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
+    typer.echo(f"{source!r} to {target!r}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
+    if resume and not checkpoint.exists():
+        typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
+    elif checkpoint.exists() and not resume:
+        typer.echo(f"this run starts anew; --resume would go on from {checkpoint}", err=True)
+
+    done = 0
+    try:
+        with step_progress(total) as report:
+
+            def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
+                nonlocal done
+                done = step
+                report(step, loss)
+                draw_preview(step, loss, parts, domain)
+
+            result = adaptation.adapt(
+                model,
+                encoders,
+                target,
+                source,
+                steps=total,
+                seed=seed,
+                guidance=chosen,
+                parameterization=parameterization,
+                learning_rate=learning_rate,
+                batch_size=batch_size,
+                precision=precision.value,
+                checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every,
+                resume=resume,
+                callback=on_step,
+                metadata={"generator": Path(generator).name},
+            )
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
+        typer.echo(f"stopped after {done} of {total} steps{kept}", err=True)
+        raise SystemExit(code) from None
+
+    result.save(output)
+    for leftover in (checkpoint, preview):
+        leftover.unlink(missing_ok=True)
+    typer.echo(f"{output}: {result.domain.size:,} numbers, {output.stat().st_size / 1000:.1f} kB")
+    typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
+    typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below them the same in the new domain")

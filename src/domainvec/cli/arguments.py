@@ -1,0 +1,119 @@
+"""What the command line understands: lists of seeds, files with a weight, names of output files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MAX_SEEDS = 100_000
+
+GeneratorName = Annotated[
+    str,
+    typer.Argument(
+        help="A bundled or published name, a folder, or a .pkl, .pt or .safetensors file.",
+        show_default=True,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help='Where to compute: "cpu", "cuda", ...  [default: a GPU if there is one]'),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many CPU threads to use.  [default: one for each core]"),
+]
+AllowMismatch = Annotated[
+    bool,
+    typer.Option(
+        "--allow-mismatch",
+        help="Take domains made for another generator, as long as the widths agree.",
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read a list of seeds such as "0-15" or "1,4,9-12".
+
+    Returns: the seeds in the order given.
+
+    Raises: typer.BadParameter if the text is anything else, a range runs backwards, or there are too many.
+    """
+    seeds: list[int] = []
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", item)
+        if not match:
+            raise _bad_seeds(f"{item!r} is no seed and no range of seeds: write 0-15 or 1,4,9-12")
+        first = int(match[1])
+        last = int(match[2]) if match[2] else first
+        if last < first:
+            raise _bad_seeds(f"the range {item.strip()} runs backwards: write {last}-{first}")
+        if len(seeds) + last - first >= _MAX_SEEDS:
+            raise _bad_seeds(f"{text!r} is more than {_MAX_SEEDS:,} seeds")
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def split_weight(text: str) -> tuple[Path, float | None]:
+    """Read FILE or FILE:WEIGHT; the weight is what follows the last colon, if it is a number.
+
+    So a path with colons of its own, such as that of a Windows drive, is taken as it is.
+
+    Returns: the file, and its weight or None.
+
+    Raises: typer.BadParameter if the file's name is missing.
+    """
+    name, colon, tail = text.rpartition(":")
+    try:
+        weight = float(tail) if colon else None
+    except ValueError:
+        weight = None
+    file = text if weight is None else name
+    if not file:
+        raise typer.BadParameter(f"{text!r} names no file: write FILE:NUMBER")
+    return Path(file), weight
+
+
+def parse_weighted(texts: Sequence[str]) -> list[tuple[Path, float]]:
+    """Read FILE:WEIGHT arguments, each with its weight.
+
+    Raises: typer.BadParameter if one lacks its weight.
+    """
+    weighted = []
+    for text in texts:
+        file, weight = split_weight(text)
+        if weight is None:
+            raise typer.BadParameter(f"{text!r} has no weight: write {text}:0.5")
+        weighted.append((file, weight))
+    return weighted
+
+
+def with_suffix(path: Path, suffix: str) -> Path:
+    """Complete the name of an output file.
+
+    Returns: `path`, with `suffix` appended if it has none.
+
+    Raises: typer.BadParameter if it has another suffix, or is a folder.
+    """
+    if not path.suffix:
+        path = path.with_name(path.name + suffix) if path.name else path
+    if path.suffix.lower() != suffix:
+        raise typer.BadParameter(
+            f"{path} would hold a {suffix} file: name it {path.with_suffix(suffix)}", param_hint="-o"
+        )
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
+    return path
+
+
+def file_name(phrase: str) -> str:
+    """Make a file name, without suffix, of a phrase: "a pencil sketch" is a-pencil-sketch."""
+    return "-".join(re.findall(r"\w+", phrase.lower()))[:80] or "domain"
+
+
+def _bad_seeds(message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint="--seeds")
