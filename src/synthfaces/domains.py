@@ -28,7 +28,7 @@ class Domain:
 
     name: str
     family: str
-    """``source``, ``media``, ``mood`` or ``character``."""
+    """``photo``, ``media``, ``mood`` or ``character``."""
     phrases: tuple[str, ...]
     """Noun phrases that name it, the usual one first."""
     draw: Callable[[Attributes, int], Picture]
@@ -70,7 +70,7 @@ def _character(character: Character) -> Domain:
         look = character.look(attributes)
         return _reduce(paint_portrait(attributes, look, _OVERSAMPLING * resolution), resolution)
 
-    return Domain(character.name, "character", character.phrases, draw_character)
+    return Domain(character.name, character.family, character.phrases, draw_character)
 
 
 def _style(style: Style) -> Domain:
@@ -92,7 +92,7 @@ def _reduce(picture: Picture, resolution: int) -> Picture:
 
 
 _ALL = (
-    Domain(SOURCE, "source", ("photo", "portrait photo", "photograph"), _photo),
+    Domain(SOURCE, "photo", ("photo", "portrait photo", "photograph"), _photo),
     *(_style(style) for style in STYLES.values()),
     *(_character(character) for character in CHARACTERS),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from synthfaces.attributes import EYE_COLORS, FRAME_COLORS, Attributes, Color, mix
@@ -44,14 +44,18 @@ class Look:
     mouth_inside: Color = (92.0, 28.0, 32.0)
     teeth: Color = (250.0, 247.0, 240.0)
     tongue: Color = (206.0, 100.0, 100.0)
+    lens: tuple[Color, Color] = ((18.0, 18.0, 24.0), (70.0, 72.0, 84.0))
+    """Top and bottom of the lenses of sunglasses."""
+    gold: Color = (206.0, 156.0, 52.0)
+    gold_light: Color = (255.0, 244.0, 196.0)
     beard_kind: str | None = None
     """A beard in place of the person's own."""
     ears: Paint | None = None
-    """Paints ears in place of the human ones."""
+    """This and the next four paint a part in place of the human one."""
     nose: Paint | None = None
     mouth: Paint | None = None
     eyes: Paint | None = None
-    hair_on_head: bool = True
+    brows: Paint | None = None
     brow_scale: float = 1.0
     brow_lowering: float = 0.0
     jaw_scale: float = 1.0
@@ -91,3 +95,13 @@ def natural(attributes: Attributes) -> Look:
         hat=attributes.hat_color,
         frame=FRAME_COLORS[attributes.frame_color],
     )
+
+
+def with_skin(look: Look, skin: Color, shadow: Color, light: Color) -> Look:
+    """The look with another skin, and lips of that skin."""
+    lip = mix(mix(skin, shadow, 0.45), look.lip, 0.12)
+    return replace(look, skin=skin, skin_shadow=shadow, skin_light=light, lip=lip)
+
+
+def nothing(canvas: Canvas, sitter: Sitter) -> None:
+    """Paints nothing: in place of a part that a character does not have."""

@@ -16,3 +16,5 @@ class Character:
     name: str
     phrases: tuple[str, ...]
     look: Callable[[Attributes], Look]
+    family: str = "character"
+    """``character``, or ``media`` for a manner of drawing that needs its own shapes."""

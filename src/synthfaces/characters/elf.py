@@ -1,0 +1,56 @@
+"""Long pointed ears; nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from synthfaces.attributes import Attributes, mix
+from synthfaces.canvas import Canvas, line, radial, shape
+from synthfaces.characters.character import Character
+from synthfaces.looks import Look, natural
+from synthfaces.portrait import SIDES, Sitter, ear_position, ink, shaded, soft
+
+_THROUGH_HAIR = ("long", "wavy", "bob", "curly")
+
+
+def look(attributes: Attributes) -> Look:
+    """The person with the ears of an elf, which part hair that hangs over them."""
+    above_hair = attributes.hair_style in _THROUGH_HAIR
+    return replace(natural(attributes), ears=_pointed, over_all=_pointed if above_hair else None)
+
+
+def _pointed(canvas: Canvas, sitter: Sitter) -> None:
+    look = sitter.look
+    for side in SIDES:
+        x, y = ear_position(sitter, side)
+        reach = 17.0 - 3.0 * side * sitter.attributes.yaw
+        tip = (x + side * reach, y - 23)
+        upper = [(x - side * 2.5, y - 6.5), (x + side * 4, y - 8.5), (x + side * 0.62 * reach, y - 14), tip]
+        lower = [
+            tip,
+            (x + side * 0.7 * reach, y - 6),
+            (x + side * 5, y + 4.5),
+            (x - side * 1, y + 8.5),
+            (x - side * 3, y + 7),
+        ]
+        lit = 0.5 + 0.5 * side * sitter.attributes.light
+        skin = mix(look.skin_shadow, look.skin, 0.66 + 0.34 * lit)
+        ear = shape(upper, lower)
+        shaded(
+            canvas,
+            sitter,
+            ear,
+            skin,
+            radial((x + 2 * side, y), 26, (skin, 1), (mix(skin, look.skin_light, 0.5), 1)),
+        )
+        inner = shape(
+            [(x, y - 4), (x + side * 6, y - 7), (x + side * 0.86 * reach, y - 18)],
+            [(x + side * 0.6 * reach, y - 5), (x + side * 3.4, y + 2.5), (x, y + 3)],
+        )
+        soft(canvas, sitter, inner, look.skin_shadow, alpha=0.6, blur=0.8)
+        canvas.stroke(line(*upper), look.skin_shadow, 0.6, alpha=0.6)
+        canvas.stroke(line(*lower), look.skin_shadow, 0.6, alpha=0.6)
+        ink(canvas, sitter, ear)
+
+
+CHARACTER = Character("elf", ("elf", "elf with pointed ears"), look)

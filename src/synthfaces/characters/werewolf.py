@@ -1,0 +1,117 @@
+"""Fur, a muzzle with fangs, yellow eyes and pricked ears."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from synthfaces.attributes import Attributes, mix
+from synthfaces.canvas import Canvas, blob, line, oval, radial, shape
+from synthfaces.characters.character import Character
+from synthfaces.looks import BLACK, WHITE, Look, natural, with_skin
+from synthfaces.portrait import EYES, MOUTH, NOSE, SIDES, Sitter, mouth
+
+
+def look(attributes: Attributes) -> Look:
+    """A person at full moon; the fur takes after the hair."""
+    fur = mix(attributes.grown_hair_rgb, (122.0, 88.0, 62.0), 0.55)
+    shaggy = with_skin(
+        natural(attributes), fur, mix(fur, (18.0, 10.0, 8.0), 0.68), mix(fur, (236.0, 212.0, 176.0), 0.4)
+    )
+    return replace(
+        shaggy,
+        lip=mix(fur, (40.0, 18.0, 18.0), 0.6),
+        blush=None,
+        eye_white=(255.0, 214.0, 70.0),
+        iris=(226.0, 142.0, 10.0),
+        lashes=(20.0, 12.0, 10.0),
+        brow=mix(fur, BLACK, 0.6),
+        brow_scale=1.6,
+        brow_lowering=0.8,
+        ears=_cheek_tufts,
+        nose=_snout,
+        mouth=_jaws,
+        under_features=_fur,
+        over_all=_pricked_ears,
+    )
+
+
+def _cheek_tufts(canvas: Canvas, sitter: Sitter) -> None:
+    fur, c, w = sitter.look.skin, sitter.center, sitter.width
+    for side in SIDES:
+        spikes = [
+            (w - 4, 42),
+            (w + 3.5, 52),
+            (w + 0.5, 53),
+            (w + 6, 62),
+            (w + 0.5, 62),
+            (w + 3.5, 71),
+            (w - 3, 69.5),
+        ]
+        spikes += [(w - 2, 78), (w - 9, 75), (w - 10, 83), (w - 16, 78)]
+        tuft = shape(*([(c + side * x, y)] for x, y in spikes))
+        canvas.fill(tuft, mix(fur, sitter.look.skin_shadow, 0.35))
+
+
+def _fur(canvas: Canvas, sitter: Sitter) -> None:
+    look, random = sitter.look, np.random.default_rng(sitter.attributes.texture_seed)
+    muzzle = sitter.at(0, MOUTH - 2)
+    canvas.fill(oval(*muzzle, 13, 10.5), mix(look.skin, look.skin_light, 0.7), alpha=0.75, blur=1.6)
+    for side in SIDES:
+        canvas.fill(oval(*sitter.at(10.5 * side, EYES), 8, 6), look.skin_shadow, alpha=0.6, blur=1.8)
+    for index, (u, y, length) in enumerate(random.uniform((-23, 16, 3.5), (23, 80, 6.5), size=(64, 3))):
+        if abs(u) < 9 and y > 52:
+            continue
+        lean = 0.16 * u
+        hair = line(
+            sitter.at(u, y), sitter.at(u + lean * 0.4, y + 0.5 * length), sitter.at(u + lean, y + length)
+        )
+        canvas.stroke(hair, look.skin_light if index % 2 else look.skin_shadow, 1.0, alpha=0.55)
+
+
+def _snout(canvas: Canvas, sitter: Sitter) -> None:
+    x, y = sitter.x(0) + 2.6 * sitter.attributes.yaw, sitter.y(NOSE)
+    canvas.fill(oval(x, y - 8, 2.6, 8), sitter.look.skin_light, alpha=0.45, blur=1.2)
+    leather = blob(
+        [
+            (x - 6, y - 2.6),
+            (x, y - 3.6),
+            (x + 6, y - 2.6),
+            (x + 3.4, y + 2.2),
+            (x, y + 3.6),
+            (x - 3.4, y + 2.2),
+        ]
+    )
+    canvas.fill(leather, radial((x, y - 2.4), 6, ((82.0, 70.0, 70.0), 1), ((24.0, 18.0, 20.0), 1)))
+    canvas.fill(oval(x + 1.6 * sitter.attributes.light, y - 1.8, 1.8, 0.8), WHITE, alpha=0.5, blur=0.4)
+    canvas.stroke(line((x, y + 3), sitter.at(0, MOUTH - 1.5)), (30.0, 18.0, 18.0), 1.1)
+
+
+def _jaws(canvas: Canvas, sitter: Sitter) -> None:
+    mouth(canvas, sitter)
+    top = MOUTH + 0.2 - 0.6 * sitter.attributes.smile
+    for side in SIDES:
+        fang = shape(*([sitter.at(u * side, y)] for u, y in ((3.4, top), (6.6, top - 0.4), (5.1, top + 5.6))))
+        canvas.fill(fang, (252.0, 248.0, 232.0))
+        canvas.stroke(fang, (70.0, 50.0, 44.0), 0.4)
+
+
+def _pricked_ears(canvas: Canvas, sitter: Sitter) -> None:
+    look, c, w = sitter.look, sitter.center, sitter.width
+    for side in SIDES:
+        base_in, base_out, tip = c + side * 0.36 * w, c + side * 1.02 * w, (c + side * 0.95 * w, 1.0)
+        outer = shape(
+            [(base_in, 16), (c + side * 0.62 * w, 7), tip], [tip, (c + side * 1.1 * w, 14), (base_out, 29)]
+        )
+        canvas.fill(outer, mix(look.skin, look.skin_shadow, 0.25))
+        canvas.stroke(outer, look.skin_shadow, 0.9)
+        low = (c + side * 0.72 * w, 19.0)
+        inner = shape(
+            [low, (c + side * 0.74 * w, 10), (tip[0] - side * 0.8, 5)],
+            [(c + side * 1.0 * w, 15), (c + side * 0.94 * w, 22)],
+        )
+        canvas.fill(inner, (150.0, 96.0, 88.0), blur=0.4)
+
+
+CHARACTER = Character("werewolf", ("werewolf", "wolf man"), look)
