@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthfaces.attributes import CODE_DIM, Z_DIM, Attributes, code, latent, sample
 from synthfaces.errors import AttributeRangeError, DrawingError, SynthFacesError, UnknownDomainError
@@ -42,10 +42,11 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the drawing only when it is used: it needs skia."""
     if name not in _LAZY:
         raise AttributeError(f"module 'synthfaces' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LAZY[name]), name)
+    value: object = getattr(import_module(_LAZY[name]), name)
+    return value

@@ -26,9 +26,13 @@ Stop = tuple[Color, float]
 
 
 class Canvas:
-    """Paths filled and stroked on a square picture."""
+    """Paths filled and stroked on a square picture.
 
-    def __init__(self, resolution: int) -> None:
+    With an ``outline`` colour it is a flat drawing: one colour a shape, ink around it, nothing soft.
+    """
+
+    def __init__(self, resolution: int, outline: Color | None = None) -> None:
+        self.outline = outline
         self._surface = skia.Surface(resolution, resolution)
         self._canvas = self._surface.getCanvas()
         self._canvas.scale(resolution / UNITS, resolution / UNITS)
@@ -59,6 +63,20 @@ class Canvas:
         )
         self._draw(path, brush, blur)
 
+    def shaded(self, path: skia.Path, color: Color, gradient: skia.Shader) -> None:
+        """Fill with the gradient, or with the one colour in a flat drawing."""
+        self.fill(path, gradient if self.outline is None else color)
+
+    def soft(self, path: skia.Path, color: Color, *, alpha: float, blur: float) -> None:
+        """A blurred light or shadow, left out of a flat drawing."""
+        if self.outline is None:
+            self.fill(path, color, alpha=alpha, blur=blur)
+
+    def ink(self, path: skia.Path, width: float = 1.0) -> None:
+        """The outline of a shape in a flat drawing."""
+        if self.outline is not None:
+            self.stroke(path, self.outline, width)
+
     @contextmanager
     def clipped(self, path: skia.Path) -> Iterator[None]:
         """Paint only inside ``path``."""
@@ -81,7 +99,8 @@ class Canvas:
     def pixels(self) -> NDArray[np.float32]:
         """The picture, (resolution, resolution, 3) RGB in [0, 1]."""
         rgba = self._surface.toarray(colorType=skia.ColorType.kRGBA_8888_ColorType)
-        return np.ascontiguousarray(rgba[:, :, :3]).astype(np.float32) / np.float32(255.0)
+        rgb: NDArray[np.float32] = rgba[:, :, :3].astype(np.float32) / np.float32(255.0)
+        return rgb
 
     def _draw(self, path: skia.Path, brush: skia.Paint, blur: float) -> None:
         if blur:

@@ -88,7 +88,8 @@ def _reduce(picture: Picture, resolution: int) -> Picture:
     """Average square blocks."""
     factor = picture.shape[0] // resolution
     blocks = picture.reshape(resolution, factor, resolution, factor, 3)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    reduced: Picture = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return reduced
 
 
 _ALL = (

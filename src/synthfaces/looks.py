@@ -10,7 +10,7 @@ from synthfaces.attributes import EYE_COLORS, FRAME_COLORS, Attributes, Color, m
 
 if TYPE_CHECKING:
     from synthfaces.canvas import Canvas
-    from synthfaces.portrait import Sitter
+    from synthfaces.sitter import Sitter
 
 Paint = Callable[["Canvas", "Sitter"], None]
 

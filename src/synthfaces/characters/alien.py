@@ -8,7 +8,7 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, blob, line, oval, radial
 from synthfaces.characters.character import Character
 from synthfaces.looks import WHITE, Look, natural, nothing, with_skin
-from synthfaces.portrait import EYES, NOSE, SIDES, Sitter
+from synthfaces.sitter import EYES, NOSE, SIDES, Sitter
 
 
 def look(attributes: Attributes) -> Look:

@@ -8,7 +8,7 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line, linear, oval, shape
 from synthfaces.characters.character import Character
 from synthfaces.looks import BLACK, WHITE, Look, natural
-from synthfaces.portrait import EYES, SIDES, Sitter
+from synthfaces.sitter import EYES, SIDES, Sitter
 
 INK = (44.0, 28.0, 40.0)
 

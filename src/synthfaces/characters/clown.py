@@ -8,7 +8,8 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, blob, oval, radial
 from synthfaces.characters.character import Character
 from synthfaces.looks import BLACK, WHITE, Look, natural, with_skin
-from synthfaces.portrait import EYES, MOUTH, NOSE, SIDES, Sitter, mouth
+from synthfaces.parts.features import mouth
+from synthfaces.sitter import EYES, MOUTH, NOSE, SIDES, Sitter
 
 RED = (214.0, 22.0, 34.0)
 

@@ -8,7 +8,8 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line, radial, shape
 from synthfaces.characters.character import Character
 from synthfaces.looks import Look, natural
-from synthfaces.portrait import SIDES, Sitter, ear_position, ink, shaded, soft
+from synthfaces.parts.figure import ear_position
+from synthfaces.sitter import SIDES, Sitter
 
 _THROUGH_HAIR = ("long", "wavy", "bob", "curly")
 
@@ -36,9 +37,7 @@ def _pointed(canvas: Canvas, sitter: Sitter) -> None:
         lit = 0.5 + 0.5 * side * sitter.attributes.light
         skin = mix(look.skin_shadow, look.skin, 0.66 + 0.34 * lit)
         ear = shape(upper, lower)
-        shaded(
-            canvas,
-            sitter,
+        canvas.shaded(
             ear,
             skin,
             radial((x + 2 * side, y), 26, (skin, 1), (mix(skin, look.skin_light, 0.5), 1)),
@@ -47,10 +46,10 @@ def _pointed(canvas: Canvas, sitter: Sitter) -> None:
             [(x, y - 4), (x + side * 6, y - 7), (x + side * 0.86 * reach, y - 18)],
             [(x + side * 0.6 * reach, y - 5), (x + side * 3.4, y + 2.5), (x, y + 3)],
         )
-        soft(canvas, sitter, inner, look.skin_shadow, alpha=0.6, blur=0.8)
+        canvas.soft(inner, look.skin_shadow, alpha=0.6, blur=0.8)
         canvas.stroke(line(*upper), look.skin_shadow, 0.6, alpha=0.6)
         canvas.stroke(line(*lower), look.skin_shadow, 0.6, alpha=0.6)
-        ink(canvas, sitter, ear)
+        canvas.ink(ear)
 
 
 CHARACTER = Character("elf", ("elf", "elf with pointed ears"), look)

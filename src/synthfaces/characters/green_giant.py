@@ -8,7 +8,7 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line
 from synthfaces.characters.character import Character
 from synthfaces.looks import Look, natural, with_skin
-from synthfaces.portrait import EYES, SIDES, Sitter
+from synthfaces.sitter import EYES, SIDES, Sitter
 
 
 def look(attributes: Attributes) -> Look:

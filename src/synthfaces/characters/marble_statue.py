@@ -10,7 +10,7 @@ from synthfaces.attributes import Attributes
 from synthfaces.canvas import Canvas, line
 from synthfaces.characters.character import Character
 from synthfaces.looks import Look, natural
-from synthfaces.portrait import Sitter
+from synthfaces.sitter import Sitter
 
 STONE, LIGHT, DARK = (216.0, 213.0, 206.0), (255.0, 254.0, 250.0), (78.0, 78.0, 84.0)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from synthfaces.attributes import Attributes, mix
-from synthfaces.canvas import Canvas, blob, box, line, oval, radial, shape
+from synthfaces.canvas import Canvas, Point, blob, box, line, oval, radial, shape
 from synthfaces.characters.character import Character
 from synthfaces.looks import BLACK, WHITE, Look, natural, nothing, with_skin
-from synthfaces.portrait import EYES, MOUTH, NOSE, SIDES, Sitter, ear_position
+from synthfaces.parts.figure import ear_position
+from synthfaces.sitter import EYES, MOUTH, NOSE, SIDES, Sitter
 
 SEAM, GLOW = (42.0, 52.0, 72.0), (64.0, 226.0, 255.0)
 
@@ -48,7 +49,7 @@ def _bolts(canvas: Canvas, sitter: Sitter) -> None:
 
 
 def _panels(canvas: Canvas, sitter: Sitter) -> None:
-    seams = [[(0, 12), (0, 38)], [(-26, 36.5), (-12, 35), (12, 35), (26, 36.5)]]
+    seams: list[list[Point]] = [[(0, 12), (0, 38)], [(-26, 36.5), (-12, 35), (12, 35), (26, 36.5)]]
     for side in SIDES:
         seams.append([(side * 24, 56), (side * 15, 60), (side * 13.5, 76), (side * 10, 86)])
     for seam in seams:

@@ -10,7 +10,8 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, blob, line, oval, radial, shape
 from synthfaces.characters.character import Character
 from synthfaces.looks import BLACK, WHITE, Look, natural, with_skin
-from synthfaces.portrait import EYES, MOUTH, NOSE, SIDES, Sitter, mouth
+from synthfaces.parts.features import mouth
+from synthfaces.sitter import EYES, MOUTH, NOSE, SIDES, Sitter
 
 
 def look(attributes: Attributes) -> Look:

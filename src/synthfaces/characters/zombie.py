@@ -10,7 +10,7 @@ from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line, oval
 from synthfaces.characters.character import Character
 from synthfaces.looks import Look, natural, with_skin
-from synthfaces.portrait import EYES, MOUTH, SIDES, Sitter
+from synthfaces.sitter import EYES, MOUTH, SIDES, Sitter
 
 BLOOD = (122.0, 14.0, 18.0)
 
