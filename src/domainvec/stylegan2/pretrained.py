@@ -1,0 +1,98 @@
+"""Loading and saving networks by name or path.
+
+A name is that of a bundled network or of a published one; everything else is taken as a path. To load a
+folder whose name is also one of those, write ``./name``.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from domainvec.errors import CheckpointError
+from domainvec.stylegan2.discriminator import Discriminator
+from domainvec.stylegan2.download import BASE_URL, PUBLISHED, published_file
+from domainvec.stylegan2.network import Generator
+from domainvec.stylegan2.readers import Checkpoint, read_checkpoint
+from domainvec.stylegan2.writers import save_folder
+
+BUNDLED = ("faces",)
+"""Names of the networks that come with the package."""
+
+
+def load_checkpoint(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Checkpoint:
+    """The weights that a name or a path stands for; nothing in a file is executed.
+
+    Args:
+        name_or_path: a name of BUNDLED or PUBLISHED, a folder of ours, or a .pkl, .pt or .safetensors file.
+        base_url: where published checkpoints are fetched from.
+
+    Raises:
+        CheckpointError: if there is nothing of that name, or it is broken or no StyleGAN2 checkpoint.
+        DownloadError: if a published checkpoint cannot be fetched.
+    """
+    if name_or_path in BUNDLED:
+        return read_checkpoint(Path(str(files("domainvec") / "bundled" / str(name_or_path))))
+    if name_or_path in PUBLISHED:
+        with published_file(str(name_or_path), base_url=base_url) as path:
+            return read_checkpoint(path)
+    if not Path(name_or_path).exists():
+        raise CheckpointError(
+            f"there is no network {os.fspath(name_or_path)!r}, and no file or folder of that path either; "
+            f"bundled: {', '.join(BUNDLED)}; published: {', '.join(PUBLISHED)}"
+        )
+    return read_checkpoint(Path(name_or_path))
+
+
+def load_generator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Generator:
+    """The generator that a name or a path stands for, on the CPU; see ``load_checkpoint``.
+
+    Raises:
+        CheckpointError: as there, or if there is no generator in the file.
+        DownloadError: as there.
+    """
+    weights = load_checkpoint(name_or_path, base_url=base_url).generator
+    if weights is None:
+        raise CheckpointError(f"{os.fspath(name_or_path)} holds no generator")
+    with torch.device("meta"):  # no time spent on random weights
+        generator = Generator(weights.config)
+    generator.load_state_dict(weights.tensors, assign=True)
+    return generator
+
+
+def load_discriminator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Discriminator:
+    """The discriminator that a name or a path stands for, on the CPU; see ``load_checkpoint``.
+
+    Raises:
+        CheckpointError: as there, or if there is no discriminator in the file.
+        DownloadError: as there.
+    """
+    weights = load_checkpoint(name_or_path, base_url=base_url).discriminator
+    if weights is None:
+        raise CheckpointError(f"{os.fspath(name_or_path)} holds no discriminator, only a generator")
+    with torch.device("meta"):
+        discriminator = Discriminator(weights.config)
+    discriminator.load_state_dict(weights.tensors, assign=True)
+    return discriminator
+
+
+def save_generator(
+    generator: Generator,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    discriminator: Discriminator | None = None,
+) -> None:
+    """Write a generator, and perhaps its discriminator, to a folder; see ``writers.save_folder``."""
+    save_folder(generator, folder, dtype)
+    if discriminator is not None:
+        save_folder(discriminator, folder, dtype)
+
+
+def save_discriminator(
+    discriminator: Discriminator, folder: str | Path, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a discriminator to a folder, beside its generator; see ``writers.save_folder``."""
+    save_folder(discriminator, folder, dtype)

@@ -1,0 +1,118 @@
+"""Checkpoints of StyleGAN2 in the forms that people keep, one module a form.
+
+Which form a file has is told by its content, never by its name, and nothing in a file is executed.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from domainvec.errors import CheckpointError, UnsafeCheckpointError
+from domainvec.stylegan2.readers import native, nvidia, rosinality, tensorflow
+from domainvec.stylegan2.readers.layout import Checkpoint, Weights
+from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES
+from domainvec.stylegan2.readers.torch_files import LEGACY_MAGIC, nested_storage, opened_zip, read_legacy
+from domainvec.stylegan2.readers.unpickling import CONTAINERS, Names, quote, recorded, unpickle
+
+__all__ = ["Checkpoint", "Weights", "read_checkpoint"]
+
+_PICKLE_NAMES: Names = {
+    **CONTAINERS,
+    **ARRAY_NAMES,
+    **TENSOR_NAMES,
+    **recorded(
+        "torch_utils.persistence _reconstruct_persistent_obj",
+        "dnnlib.tflib.network Network",
+    ),
+    "torch.storage _load_from_bytes": nested_storage,
+}
+_HEAD_BYTES = 512
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """The networks that a file or a folder holds, whatever its form.
+
+    Args:
+        path: a folder of ours, or a file: a .safetensors file of ours, a .pkl file of NVIDIA's PyTorch or
+            TensorFlow code, or a .pt file of rosinality's code.
+
+    Returns:
+        the weights, checked against one another.
+
+    Raises:
+        UnsafeCheckpointError: if the file asks for anything to be done but to build known tensors.
+        CheckpointError: if there is nothing there, or it is broken or not a StyleGAN2 checkpoint.
+    """
+    path = Path(path)
+    try:
+        return native.read_folder(path) if path.is_dir() else _read_file(path)
+    except CheckpointError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except RecursionError:
+        raise CheckpointError(f"{path}: the file is nested too deeply to be a checkpoint") from None
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file or folder") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read_file(path: Path) -> Checkpoint:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise CheckpointError("the file is empty; fetch it again")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise CheckpointError(
+            "this is a web page, not a checkpoint: what was saved is the page that leads to the file"
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            "this is a Git LFS pointer, not the file it stands for; fetch that with git lfs pull"
+        )
+    if head.startswith(b"PK"):
+        with opened_zip(path) as content:
+            return _read_torch(content)
+    if head[8:9] == b"{":
+        return native.read_file(path)
+    data = path.read_bytes()
+    try:
+        content = unpickle(io.BytesIO(data), _PICKLE_NAMES)
+    except UnsafeCheckpointError:
+        raise
+    except CheckpointError:
+        if head.startswith(b"\x80"):  # as every pickle since Python 2.3 begins
+            raise
+        raise CheckpointError(
+            f"unknown kind of file, beginning with {head[:8]!r}; expected a pickle of NVIDIA's, a .pt file "
+            "of rosinality's or .safetensors"
+        ) from None
+    if content == LEGACY_MAGIC:
+        return _read_torch(read_legacy(data))
+    if nvidia.is_nvidia(content):
+        return nvidia.read(content)
+    if tensorflow.is_tensorflow(content):
+        return tensorflow.read(content)
+    raise CheckpointError(
+        f"the pickle holds {_describe(content)}; expected the networks of a StyleGAN2 training"
+    )
+
+
+def _read_torch(content: object) -> Checkpoint:
+    if rosinality.is_rosinality(content):
+        return rosinality.read(content)
+    if isinstance(content, dict) and any(isinstance(k, str) and k.startswith("synthesis.b") for k in content):
+        raise CheckpointError(
+            "the file holds the tensors of a stylegan2-ada-pytorch network without its settings, such as "
+            "conv_clamp; load the .pkl file they come from"
+        )
+    raise CheckpointError(
+        f"the file holds {_describe(content)}; expected rosinality's g_ema, or a state dict of that form"
+    )
+
+
+def _describe(content: object) -> str:
+    if isinstance(content, dict):
+        names = [quote(key) for key in content if isinstance(key, str)]
+        return f"a dictionary of {', '.join(names[:6]) or 'nothing'}{', ...' if len(names) > 6 else ''}"
+    return f"a {type(content).__name__}"

@@ -1,0 +1,214 @@
+"""What every reader has in common: from a form's own tensor names to a checked network of ours.
+
+A form is described by two tables, our names to its names, for the generator and for the discriminator. The
+tables depend on two counts only (how many resolutions, how many mapping layers), which the names in the file
+tell; every width is then read off the tensors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from domainvec.errors import CheckpointError, ShapeError
+from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
+from domainvec.stylegan2.discriminator import Discriminator
+from domainvec.stylegan2.network import Generator
+from domainvec.stylegan2.readers.unpickling import quote
+
+_MAX_SIZES = 11
+
+Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
+
+
+@dataclass(frozen=True)
+class Weights(Generic[Config]):
+    """A network's shape and its tensors, by our names, float32."""
+
+    config: Config
+    tensors: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Args:
+        form: which kind of file it is, in words.
+        generator: the generator's weights (the averaged ones, where a file has several), or None.
+        discriminator: the discriminator's weights, or None.
+    """
+
+    form: str
+    generator: Weights[GeneratorConfig] | None
+    discriminator: Weights[DiscriminatorConfig] | None
+
+
+def conv_sites(num_sizes: int) -> Iterator[tuple[int, int, str]]:
+    """Index, side in pixels and kind ("first", "up" or "plain") of a generator's modulated convolutions."""
+    yield 0, 4, "first"
+    for k in range(1, num_sizes):
+        yield 2 * k - 1, 4 << k, "up"
+        yield 2 * k, 4 << k, "plain"
+
+
+def count_numbered(names: Iterable[object], pattern: str) -> int:
+    """One more than the largest number that ``pattern``'s group finds at the start of the names, or 0."""
+    matches = (re.match(pattern, name) for name in names if isinstance(name, str))
+    return max((int(match[1]) + 1 for match in matches if match), default=0)
+
+
+def check_keys(expected: Collection[str], found: Collection[str], what: str) -> None:
+    """Raise CheckpointError, naming the missing and the unexpected keys, unless both are the same."""
+    wanted, there = set(expected), set(found)
+    missing = [key for key in expected if key not in there]
+    unexpected = [key for key in found if key not in wanted]
+    if missing or unexpected:
+        parts = [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in
+                 (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
+        raise CheckpointError(f"the tensors of the {what} do not form a StyleGAN2 ({'; '.join(parts)})")
+
+
+def rename(
+    names: Mapping[str, str], found: Collection[str], fetch: Callable[[str], Tensor], what: str
+) -> dict[str, Tensor]:
+    """Tensors by our names.
+
+    Args:
+        names: our name to the file's name.
+        found: the file's names.
+        fetch: gives the tensor of a file's name.
+        what: what the tensors belong to, for errors.
+
+    Raises:
+        CheckpointError: if a name is missing or unexpected, or a tensor cannot be read.
+    """
+    check_keys(names.values(), found, what)
+    tensors = {}
+    for ours, theirs in names.items():
+        try:
+            tensors[ours] = fetch(theirs)
+        except CheckpointError as error:
+            raise type(error)(f"{quote(theirs)} of the {what}: {error}") from None
+    return tensors
+
+
+def generator_weights(tensors: dict[str, Tensor], conv_clamp: float | None) -> Weights[GeneratorConfig]:
+    """Read a generator's widths off its tensors, and check every shape and value.
+
+    Raises:
+        CheckpointError: if a shape does not fit the others, or a value is not finite.
+    """
+    num_sizes = max(count_numbered(tensors, r"synthesis\.to_rgbs\.(\d{1,2})\."), 1)
+    mapping_layers = max(count_numbered(tensors, r"mapping\.layers\.(\d{1,2})\."), 1)
+    _check_num_sizes(num_sizes)
+    with torch.device("meta"):
+        narrow = GeneratorConfig(4 << (num_sizes - 1), 1, 1, mapping_layers, (1,) * num_sizes)
+        check_keys(Generator(narrow).state_dict().keys(), tensors.keys(), "generator")
+    first = tensors["mapping.layers.0.weight"]
+    config = _made(
+        GeneratorConfig,
+        resolution=4 << (num_sizes - 1),
+        z_dim=first.shape[-1] if first.ndim else 0,
+        w_dim=tensors["mapping.w_avg"].numel(),
+        mapping_layers=mapping_layers,
+        channels=tuple(tensors[f"synthesis.to_rgbs.{k}.affine.bias"].numel() for k in range(num_sizes)),
+        conv_clamp=conv_clamp,
+    )
+    with torch.device("meta"):
+        expected = Generator(config).state_dict()
+    return Weights(config, _checked(tensors, expected, "generator"))
+
+
+def discriminator_weights(
+    tensors: dict[str, Tensor], conv_clamp: float | None, mbstd_group_size: int
+) -> Weights[DiscriminatorConfig]:
+    """Read a discriminator's widths off its tensors, and check every shape and value.
+
+    Raises:
+        CheckpointError: if a shape does not fit the others, or a value is not finite.
+    """
+    num_blocks = count_numbered(tensors, r"blocks\.(\d{1,2})\.")
+    _check_num_sizes(num_blocks + 1)
+    with torch.device("meta"):
+        narrow = DiscriminatorConfig(4 << num_blocks, (1,) * (num_blocks + 1))
+        check_keys(Discriminator(narrow).state_dict().keys(), tensors.keys(), "discriminator")
+    coarse = [tensors[f"blocks.{i}.conv1.bias"].numel() for i in reversed(range(num_blocks))]
+    channels = (*coarse, tensors["from_rgb.bias"].numel())
+    conv = tensors["conv.weight"]
+    config = _made(
+        DiscriminatorConfig,
+        resolution=4 << num_blocks,
+        channels=channels,
+        mbstd_group_size=mbstd_group_size,
+        mbstd_channels=conv.shape[1] - channels[0] if conv.ndim == 4 else -1,
+        conv_clamp=conv_clamp,
+    )
+    if config.mbstd_channels < 0 or mbstd_group_size < 1:
+        raise CheckpointError(
+            f"the discriminator's last convolution has shape {tuple(conv.shape)} for {channels[0]} channels, "
+            f"and its minibatch standard deviation groups of {mbstd_group_size}; that is not a StyleGAN2's"
+        )
+    with torch.device("meta"):
+        expected = Discriminator(config).state_dict()
+    return Weights(config, _checked(tensors, expected, "discriminator"))
+
+
+def check_clamp(clamp: float | None) -> float | None:
+    """The bound on activations, if it is one."""
+    if clamp is None or (clamp > 0 and clamp != float("inf")):
+        return clamp
+    raise CheckpointError(f"conv_clamp is {clamp}; expected a positive number or none")
+
+
+def check_filter(taps: Tensor) -> None:
+    """Raise CheckpointError unless a resampling filter, of any scale, is [1, 3, 3, 1] or its outer square."""
+    line = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    expected = line if taps.ndim == 1 else line.outer(line)
+    total = taps.sum()
+    if taps.shape != expected.shape or not torch.allclose(taps / total, expected / expected.sum(), atol=1e-6):
+        raise CheckpointError(
+            "the network resamples with another filter than [1, 3, 3, 1], the only one known"
+        )
+
+
+def _check_num_sizes(num_sizes: int) -> None:
+    if num_sizes > _MAX_SIZES:
+        raise CheckpointError(
+            f"the network has {num_sizes} resolutions; expected at most {_MAX_SIZES}, to {2 << _MAX_SIZES} px"
+        )
+
+
+def _made(kind: type[Config], **shape: object) -> Config:
+    try:
+        return kind(**shape)  # type: ignore[arg-type]
+    except ShapeError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def _checked(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    checked = {}
+    for name, like in expected.items():
+        tensor = tensors[name]
+        # Forms differ in axes of length one, such as a leading batch axis; these hold no information.
+        if [size for size in tensor.shape if size > 1] != [size for size in like.shape if size > 1]:
+            raise CheckpointError(
+                f"{name} of the {what} has shape {tuple(tensor.shape)}; expected {tuple(like.shape)} by the "
+                "shapes of the others"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{name} of the {what} holds numbers that are not finite; the file is of no use"
+            )
+        checked[name] = tensor.reshape(like.shape).contiguous()
+    return checked
+
+
+def _some(keys: list[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(quote(key) for key in keys[:4]) + (", ..." if len(keys) > 4 else "")

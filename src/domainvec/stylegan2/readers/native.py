@@ -1,0 +1,171 @@
+"""Our own form: safetensors, with the network's shape as JSON beside them and in their header.
+
+A folder holds ``config.json``, ``model.safetensors`` (the generator) and perhaps
+``discriminator.safetensors``; each safetensors file can also be read alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from domainvec.errors import CheckpointError
+from domainvec.stylegan2.readers.layout import (
+    Checkpoint,
+    check_clamp,
+    discriminator_weights,
+    generator_weights,
+)
+from domainvec.stylegan2.readers.unpickling import quote
+
+FORM = "domainvec"
+FORMAT_VERSION = 1
+METADATA_KEY = "domainvec"
+CONFIG_NAME = "config.json"
+FILE_NAMES = {"generator": "model.safetensors", "discriminator": "discriminator.safetensors"}
+
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+def read_folder(folder: Path) -> Checkpoint:
+    """The networks of a folder that ``save_pretrained`` wrote.
+
+    Raises:
+        CheckpointError: if the folder is not such a one, or its files do not fit together.
+    """
+    settings = read_settings(folder)
+    tensors = {}
+    for network, file_name in FILE_NAMES.items():
+        if network in settings:
+            if not (folder / file_name).is_file():
+                raise CheckpointError(f"{CONFIG_NAME} describes a {network}, but there is no {file_name}")
+            tensors[network] = _read_tensors(folder / file_name)[0]
+    return _checkpoint(settings, tensors, CONFIG_NAME)
+
+
+def read_settings(folder: Path) -> dict[str, object]:
+    """What a folder's ``config.json`` says: the format's version and the networks' shapes.
+
+    Raises:
+        CheckpointError: if there is none, or it is not one of ours.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise CheckpointError(f"the folder has no {CONFIG_NAME}; expected one that save_pretrained wrote")
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{CONFIG_NAME} is larger than {_MAX_CONFIG_BYTES} bytes")
+    settings = _parse(path.read_bytes(), CONFIG_NAME)
+    _check_version(settings, CONFIG_NAME)
+    return settings
+
+
+def read_file(path: Path) -> Checkpoint:
+    """The network of a single safetensors file, whose shape its header tells.
+
+    Raises:
+        CheckpointError: if the file is broken, or not one that ``save_pretrained`` wrote.
+    """
+    tensors, metadata = _read_tensors(path)
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(
+            "the safetensors file does not say which network it holds; expected one of save_pretrained"
+        )
+    settings = _parse(metadata[METADATA_KEY].encode(), "the header")
+    if "generator_fingerprint" in settings:
+        raise CheckpointError(
+            "this is the file of a domain; expected a generator (give a domain with --domain)"
+        )
+    _check_version(settings, "the header")
+    named = [network for network in FILE_NAMES if network in settings]
+    if len(named) != 1:
+        raise CheckpointError("the header of the safetensors file names no single network")
+    return _checkpoint(settings, {named[0]: tensors}, "the header")
+
+
+def _checkpoint(
+    settings: Mapping[str, object], tensors: Mapping[str, dict[str, Tensor]], where: str
+) -> Checkpoint:
+    if not tensors:
+        raise CheckpointError(f"{where} describes neither a generator nor a discriminator")
+    generator = discriminator = None
+    if "generator" in tensors:
+        shape = _shape(settings, "generator", where)
+        generator = generator_weights(tensors["generator"], _clamp(shape, where))
+        _check_shape(asdict(generator.config), shape, "generator", where)
+    if "discriminator" in tensors:
+        shape = _shape(settings, "discriminator", where)
+        group_size = shape.get("mbstd_group_size")
+        if type(group_size) is not int:
+            raise CheckpointError(f"mbstd_group_size in {where} is missing or not an integer")
+        discriminator = discriminator_weights(tensors["discriminator"], _clamp(shape, where), group_size)
+        _check_shape(asdict(discriminator.config), shape, "discriminator", where)
+    return Checkpoint(FORM, generator, discriminator)
+
+
+def _check_version(settings: Mapping[str, object], where: str) -> None:
+    version = settings.get("format_version")
+    if version != FORMAT_VERSION:
+        shown = version if isinstance(version, int) else "missing"
+        raise CheckpointError(
+            f"format_version in {where} is {shown}; this version of domainvec reads {FORMAT_VERSION}"
+        )
+
+
+def _check_shape(
+    found: Mapping[str, object], declared: Mapping[str, object], network: str, where: str
+) -> None:
+    for name, value in found.items():
+        value = list(value) if isinstance(value, tuple) else value
+        if name not in declared or declared[name] != value:
+            raise CheckpointError(
+                f"{name} of the {network} is {quote(json.dumps(declared.get(name)))} in {where}, but its "
+                f"tensors are those of {quote(json.dumps(value))}"
+            )
+
+
+def _clamp(shape: Mapping[str, object], where: str) -> float | None:
+    clamp = shape.get("conv_clamp")
+    if clamp is None or (isinstance(clamp, int | float) and not isinstance(clamp, bool)):
+        return check_clamp(clamp)
+    raise CheckpointError(f"conv_clamp in {where} is not a number")
+
+
+def _shape(settings: Mapping[str, object], network: str, where: str) -> Mapping[str, object]:
+    shape = settings[network]
+    if not isinstance(shape, dict):
+        raise CheckpointError(f"{network} in {where} is not a table of settings")
+    return shape
+
+
+def _parse(text: bytes, where: str) -> dict[str, object]:
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CheckpointError(f"{where} is not JSON") from None
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{where} is not a table of settings")
+    return settings
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    tensors = {}
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            for name in file.keys():
+                tensor = file.get_tensor(name)
+                if not tensor.dtype.is_floating_point:
+                    raise CheckpointError(
+                        f"{quote(name)} holds {tensor.dtype}; expected floating point numbers"
+                    )
+                # A copy, since the file may be replaced while the network is in use.
+                tensors[name] = tensor.to(torch.float32, copy=True)
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.name} is cut off or damaged ({quote(str(error))})") from None

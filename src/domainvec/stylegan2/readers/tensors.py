@@ -1,0 +1,219 @@
+"""Tensors and arrays out of the records that an unpickled checkpoint is made of.
+
+Everything a file says of a tensor is checked before memory is touched: its dtype, that its sizes and strides
+are sane, and that every element lies inside of the bytes that the file really has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from domainvec.errors import CheckpointError
+from domainvec.stylegan2.readers.unpickling import Name, Names, Record, mentioned, quote, recorded
+
+MAX_DIMENSIONS = 8
+
+ARRAY_NAMES: Names = {
+    **recorded(
+        "numpy dtype",
+        "numpy.core.multiarray _reconstruct",
+        "numpy.core.multiarray scalar",
+        "numpy.core.numeric _frombuffer",
+        "_codecs encode",
+    ),
+    **mentioned("numpy ndarray"),
+}
+"""What a pickle names for NumPy's arrays and numbers."""
+
+STORAGE_DTYPES = {
+    "torch.DoubleStorage": torch.float64,
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+}
+"""The classes of storages, and what they store."""
+
+TENSOR_NAMES: Names = {
+    **recorded("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"),
+    **mentioned(*(name.replace(".", " ") for name in STORAGE_DTYPES)),
+}
+"""What a pickle names for PyTorch's tensors, but for where their storages come from."""
+
+_PARAMETER = "torch._utils._rebuild_parameter"
+_TENSOR = "torch._utils._rebuild_tensor_v2"
+_ARRAY = "numpy.core.multiarray._reconstruct"
+_BUFFER = "numpy.core.numeric._frombuffer"
+# The dtypes that NumPy pickles by these names; subarrays, records and objects are not among them.
+_ARRAY_DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """The flat memory that tensors of a file share, not read yet.
+
+    Args:
+        dtype: type of its elements.
+        size: number of its elements.
+        read: gives its bytes.
+    """
+
+    dtype: torch.dtype
+    size: int
+    read: Callable[[], bytes]
+
+
+def is_tensor(value: object) -> bool:
+    """Whether an unpickled object stands for a tensor or an array."""
+    return isinstance(value, Record) and value.name in (_PARAMETER, _TENSOR, _ARRAY, _BUFFER)
+
+
+def to_tensor(value: object) -> Tensor:
+    """The tensor that a record stands for, float32, contiguous, on the CPU, with memory of its own.
+
+    Raises:
+        CheckpointError: if the record is not a tensor, not of floating point, or lies about its shape.
+    """
+    if isinstance(value, Record) and value.name == _PARAMETER:
+        value = value.arguments[0] if value.arguments else None
+    if isinstance(value, Record) and value.name == _TENSOR:
+        tensor = _rebuild_tensor(value.arguments)
+    elif isinstance(value, Record) and value.name in (_ARRAY, _BUFFER):
+        tensor = torch.from_numpy(_rebuild_array(value))
+    else:
+        raise CheckpointError(f"expected a tensor, found a {_kind(value)}")
+    _check_dtype(tensor.dtype)
+    return tensor.to(torch.float32)
+
+
+def to_number(value: object) -> float:
+    """A number, or the NumPy scalar that a record stands for."""
+    if (
+        isinstance(value, Record)
+        and value.name == "numpy.core.multiarray.scalar"
+        and len(value.arguments) == 2
+    ):
+        dtype, data = _dtype(value.arguments[0]), _bytes(value.arguments[1])
+        if len(data) != dtype.itemsize:
+            raise CheckpointError(f"a number of {dtype.itemsize} bytes has {len(data)}")
+        return float(np.frombuffer(data, dtype)[0])
+    if isinstance(value, int | float):
+        return float(value)
+    raise CheckpointError(f"expected a number, found a {_kind(value)}")
+
+
+def _kind(value: object) -> str:
+    return f"call of {quote(value.name)}" if isinstance(value, Record) else type(value).__name__
+
+
+def _check_dtype(dtype: torch.dtype) -> None:
+    if not dtype.is_floating_point:
+        raise CheckpointError(f"expected a tensor of floating point numbers, found {dtype}")
+
+
+def _sizes(value: object, what: str) -> tuple[int, ...]:
+    """Non-negative integers, such as a shape."""
+    if not isinstance(value, tuple) or len(value) > MAX_DIMENSIONS:
+        raise CheckpointError(
+            f"the {what} of a tensor is a {_kind(value)}; expected up to {MAX_DIMENSIONS} integers"
+        )
+    for size in value:
+        if type(size) is not int or not 0 <= size < 2**48:
+            raise CheckpointError(f"the {what} of a tensor holds a negative, huge or non-integer number")
+    if what == "shape" and 0 in value:
+        raise CheckpointError(f"a tensor of shape {value} is empty")
+    return value
+
+
+def _rebuild_tensor(arguments: tuple[object, ...]) -> Tensor:
+    if len(arguments) < 4 or not isinstance(arguments[0], Storage):
+        raise CheckpointError("a tensor in the file has no storage")
+    storage = arguments[0]
+    (offset,) = _sizes((arguments[1],), "offset")
+    shape, strides = _sizes(arguments[2], "shape"), _sizes(arguments[3], "strides")
+    if len(shape) != len(strides):
+        raise CheckpointError(f"a tensor has {len(shape)} sizes and {len(strides)} strides")
+    numel = math.prod(shape)
+    last = (
+        offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if numel else 0
+    )
+    # Strides of zero could blow a small storage up to any shape; no saved network has them.
+    if numel > storage.size or last >= max(storage.size, 1):
+        raise CheckpointError(
+            f"a tensor of shape {shape} reaches outside of its storage of {storage.size} elements"
+        )
+    data = storage.read()
+    if len(data) != storage.size * storage.dtype.itemsize:
+        raise CheckpointError(
+            f"a storage of {storage.size} elements has {len(data)} bytes; the file is damaged"
+        )
+    # A writable copy: tensors cannot share memory that must not change.
+    return (
+        torch.frombuffer(bytearray(data), dtype=storage.dtype).as_strided(shape, strides, offset).contiguous()
+    )
+
+
+def _rebuild_array(record: Record) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """NumPy pickles an array as an empty one with a state, or (protocol 5) as a buffer with a shape."""
+    if record.name == _BUFFER:
+        parts = record.arguments
+        if len(parts) != 4:
+            raise CheckpointError("an array in the pickle is not described as NumPy describes one")
+        data, dtype, shape, fortran = parts[0], _dtype(parts[1]), parts[2], parts[3] == "F"
+    else:
+        state = record.state
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise CheckpointError("an array in the pickle is not described as NumPy describes one")
+        shape, dtype, fortran, data = state[1], _dtype(state[2]), state[3] is True, state[4]
+    sizes, flat = _sizes(shape, "shape"), _bytes(data)
+    if len(flat) != math.prod(sizes) * dtype.itemsize:
+        raise CheckpointError(f"an array of shape {sizes} and {dtype} has {len(flat)} bytes")
+    array = np.frombuffer(bytearray(flat), dtype).reshape(sizes, order="F" if fortran else "C")
+    return np.ascontiguousarray(array, dtype.newbyteorder("=")).reshape(sizes)
+
+
+def _dtype(value: object) -> np.dtype[np.generic]:
+    """A plain numeric dtype, such as dtype("f4") with the state (3, "<", None, None, None, -1, -1, 0)."""
+    if isinstance(value, Record) and value.name == "numpy.dtype" and value.arguments:
+        name, state = value.arguments[0], value.state
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
+        plain = not isinstance(state, tuple) or all(part is None for part in state[2:5])
+        if isinstance(name, str) and name in _ARRAY_DTYPES and order in ("<", ">", "|", "=") and plain:
+            return np.dtype(f"{order}{name}")
+        if isinstance(name, str):
+            raise CheckpointError(
+                f"an array in the pickle has the dtype {quote(name)}; expected plain numbers"
+            )
+    raise CheckpointError("an array in the pickle has no plain numeric dtype")
+
+
+def _bytes(value: object) -> bytes:
+    """Bytes, also those that protocol 2 spells as text to be encoded."""
+    if isinstance(value, Record) and value.name == "_codecs.encode":
+        text, codec = value.arguments if len(value.arguments) == 2 else (None, None)
+        if isinstance(text, str) and codec == "latin1":
+            try:
+                return text.encode("latin1")
+            except UnicodeEncodeError:
+                raise CheckpointError("the bytes of an array in the pickle are damaged") from None
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    raise CheckpointError(f"expected the bytes of an array, found a {_kind(value)}")
+
+
+def storage_dtype(value: object) -> torch.dtype:
+    """What a mentioned class of storages stores."""
+    if isinstance(value, Name) and value.name in STORAGE_DTYPES:
+        return STORAGE_DTYPES[value.name]
+    raise CheckpointError(f"expected a class of tensor storages, found a {_kind(value)}")
