@@ -131,7 +131,7 @@ def circles(discs: Sequence[tuple[float, float, float]]) -> skia.Path:
 
 
 def line(*points: Point) -> skia.Path:
-    """A smooth open curve through the points (centripetal enough for points of even spacing)."""
+    """A smooth open curve through the points."""
     path = skia.Path()
     path.moveTo(*points[0])
     _append_smooth(path, points)

@@ -48,8 +48,6 @@ class Look:
     """Top and bottom of the lenses of sunglasses."""
     gold: Color = (206.0, 156.0, 52.0)
     gold_light: Color = (255.0, 244.0, 196.0)
-    beard_kind: str | None = None
-    """A beard in place of the person's own."""
     ears: Paint | None = None
     """This and the next four paint a part in place of the human one."""
     nose: Paint | None = None

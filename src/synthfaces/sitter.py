@@ -54,11 +54,6 @@ class Sitter:
         return base + 1.1 * self.attributes.chin + 0.8 * self.attributes.pitch
 
     @property
-    def beard(self) -> str:
-        """The beard to draw."""
-        return self.look.beard_kind or self.attributes.beard
-
-    @property
     def eye_distance(self) -> float:
         """From the middle line to the middle of an eye."""
         return 11.0 + 0.4 * self.attributes.eye_spacing

@@ -37,15 +37,11 @@ def _bolts(canvas: Canvas, sitter: Sitter) -> None:
     look = sitter.look
     for side in SIDES:
         x, y = ear_position(sitter, side)
-        canvas.fill(
-            box(min(x, x + 5 * side), y - 5, max(x, x + 5 * side), y + 5),
-            mix(look.skin, look.skin_shadow, 0.5),
-        )
-        canvas.fill(
-            box(x + 4.6 * side - 1.6, y - 7, x + 4.6 * side + 1.6, y + 7),
-            mix(look.skin, look.skin_light, 0.3),
-        )
-        canvas.stroke(box(x + 4.6 * side - 1.6, y - 7, x + 4.6 * side + 1.6, y + 7), SEAM, 0.8)
+        axle = box(min(x, x + 5 * side), y - 5, max(x, x + 5 * side), y + 5)
+        disc = box(x + 4.6 * side - 1.6, y - 7, x + 4.6 * side + 1.6, y + 7)
+        canvas.fill(axle, mix(look.skin, look.skin_shadow, 0.5))
+        canvas.fill(disc, mix(look.skin, look.skin_light, 0.3))
+        canvas.stroke(disc, SEAM, 0.8)
 
 
 def _panels(canvas: Canvas, sitter: Sitter) -> None:

@@ -41,16 +41,8 @@ def look(attributes: Attributes) -> Look:
 def _cheek_tufts(canvas: Canvas, sitter: Sitter) -> None:
     fur, c, w = sitter.look.skin, sitter.center, sitter.width
     for side in SIDES:
-        spikes = [
-            (w - 4, 42),
-            (w + 3.5, 52),
-            (w + 0.5, 53),
-            (w + 6, 62),
-            (w + 0.5, 62),
-            (w + 3.5, 71),
-            (w - 3, 69.5),
-        ]
-        spikes += [(w - 2, 78), (w - 9, 75), (w - 10, 83), (w - 16, 78)]
+        spikes = [(w - 4, 42), (w + 3.5, 52), (w + 0.5, 53), (w + 6, 62), (w + 0.5, 62), (w + 3.5, 71)]
+        spikes += [(w - 3, 69.5), (w - 2, 78), (w - 9, 75), (w - 10, 83), (w - 16, 78)]
         tuft = shape(*([(c + side * x, y)] for x, y in spikes))
         canvas.fill(tuft, mix(fur, sitter.look.skin_shadow, 0.35))
 
@@ -74,16 +66,8 @@ def _fur(canvas: Canvas, sitter: Sitter) -> None:
 def _snout(canvas: Canvas, sitter: Sitter) -> None:
     x, y = sitter.x(0) + 2.6 * sitter.attributes.yaw, sitter.y(NOSE)
     canvas.fill(oval(x, y - 8, 2.6, 8), sitter.look.skin_light, alpha=0.45, blur=1.2)
-    leather = blob(
-        [
-            (x - 6, y - 2.6),
-            (x, y - 3.6),
-            (x + 6, y - 2.6),
-            (x + 3.4, y + 2.2),
-            (x, y + 3.6),
-            (x - 3.4, y + 2.2),
-        ]
-    )
+    edge = ((-6, -2.6), (0, -3.6), (6, -2.6), (3.4, 2.2), (0, 3.6), (-3.4, 2.2))
+    leather = blob([(x + across, y + down) for across, down in edge])
     canvas.fill(leather, radial((x, y - 2.4), 6, ((82.0, 70.0, 70.0), 1), ((24.0, 18.0, 20.0), 1)))
     canvas.fill(oval(x + 1.6 * sitter.attributes.light, y - 1.8, 1.8, 0.8), WHITE, alpha=0.5, blur=0.4)
     canvas.stroke(line((x, y + 3), sitter.at(0, MOUTH - 1.5)), (30.0, 18.0, 18.0), 1.1)

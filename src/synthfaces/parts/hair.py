@@ -20,7 +20,7 @@ Points = Sequence[Point]
 
 def beard(canvas: Canvas, sitter: Sitter, outline: skia.Path) -> None:
     """Stubble, a moustache or a full beard."""
-    kind, look = sitter.beard, sitter.look
+    kind, look = sitter.attributes.beard, sitter.look
     if kind == "stubble":
         with canvas.clipped(outline):
             shadow = _coat(sitter, drop=0.0, wide=-0.5)
