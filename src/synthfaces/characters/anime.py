@@ -65,16 +65,9 @@ def _large_eyes(canvas: Canvas, sitter: Sitter) -> None:
         x += 0.9 * a.yaw
         with canvas.clipped(opening):
             tall = oval(x, iris_y, 0.68 * w, 0.9 * h)
-            canvas.fill(
-                tall,
-                linear(
-                    (x, iris_y - h),
-                    (x, iris_y + h),
-                    (mix(look.iris, BLACK, 0.55), 1),
-                    (look.iris, 1),
-                    (mix(look.iris, WHITE, 0.5), 1),
-                ),
-            )
+            tones = mix(look.iris, BLACK, 0.55), look.iris, mix(look.iris, WHITE, 0.5)
+            ends = (x, iris_y - h), (x, iris_y + h)
+            canvas.fill(tall, linear(*ends, *((tone, 1.0) for tone in tones)))
             canvas.stroke(tall, INK, 0.8)
             canvas.fill(oval(x, iris_y - 0.05 * h, 0.3 * w, 0.42 * h), INK)
         canvas.fill(oval(x - 0.26 * w, iris_y - 0.4 * h, 0.24 * w, 0.24 * h), WHITE)

@@ -41,7 +41,7 @@ def look(attributes: Attributes) -> Look:
 def _cheek_tufts(canvas: Canvas, sitter: Sitter) -> None:
     fur, c, w = sitter.look.skin, sitter.center, sitter.width
     for side in SIDES:
-        spikes = [(w - 4, 42), (w + 3.5, 52), (w + 0.5, 53), (w + 6, 62), (w + 0.5, 62), (w + 3.5, 71)]
+        spikes = [(w - 4, 42.0), (w + 3.5, 52), (w + 0.5, 53), (w + 6, 62), (w + 0.5, 62), (w + 3.5, 71)]
         spikes += [(w - 3, 69.5), (w - 2, 78), (w - 9, 75), (w - 10, 83), (w - 16, 78)]
         tuft = shape(*([(c + side * x, y)] for x, y in spikes))
         canvas.fill(tuft, mix(fur, sitter.look.skin_shadow, 0.35))
