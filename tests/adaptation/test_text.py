@@ -260,6 +260,21 @@ def test_gradient_that_is_not_finite_stops_the_run(generator) -> None:
         dv.adapt(generator, Cliff(), "red", **QUICK)
 
 
+def test_checkpoint_path_is_tried_before_the_first_step(tmp_path, generator, encoder) -> None:
+    (tmp_path / "file").write_text("")
+    calls = []
+    with pytest.raises(OSError):
+        dv.adapt(
+            generator,
+            encoder,
+            "red",
+            checkpoint=tmp_path / "file" / "run.ckpt",
+            callback=lambda *told: calls.append(told),
+            **QUICK,
+        )
+    assert not calls
+
+
 def test_checkpoint_of_another_run_is_refused(tmp_path, generator, encoder) -> None:
     checkpoint = tmp_path / "run.ckpt"
     dv.adapt(generator, encoder, "red", checkpoint=checkpoint, **QUICK)
@@ -333,6 +348,7 @@ def test_bfloat16(generator, encoder) -> None:
         ({"target": "  "}, "target is '  '"),
         ({"source": ""}, "source is ''"),
         ({"encoder": []}, "no encoder"),
+        ({"encoder": "faces-clip"}, r"'faces-clip': load it with Encoder.from_pretrained"),
         ({"resume": True}, "checkpoint="),
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
     ],

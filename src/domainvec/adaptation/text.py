@@ -115,6 +115,8 @@ def adapt(
         InputError: if a value is out of range.
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
     """
+    if isinstance(encoder, str):
+        raise InputError(f"encoder is the text {encoder!r}: load it with Encoder.from_pretrained first")
     encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
     if not encoders:
         raise InputError("got no encoder, expected one or several")
@@ -153,7 +155,7 @@ def adapt(
     progress = Progress.start(template.vector)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         progress = load_checkpoint(checkpoint, identity, like=template.vector)
-    saved_step = progress.step
+    saved_step = progress.step or -1
 
     def save(latest: Progress) -> None:
         nonlocal saved_step
@@ -170,6 +172,7 @@ def adapt(
             record = latest.history[-1]
             callback(latest.step, record["loss"], dict(record["parts"]), template.with_vector(latest.vector))
 
+    save(progress)  # A path that cannot be written to is better found now than in the middle.
     with _frozen(generator, *encoders):
         objective = Objective(encoders, settings.guidance, target, source)
         loss = _text_loss(generator, objective, template, settings)
