@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,14 @@ import torch
 # No test may reach for the network; set before anything imports what would.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-REPOSITORY = Path(__file__).parents[1]
 
-
-def make_generator(seed: int = 0):
-    """A random 16 px generator in which nothing is zero."""
+def random_generator(resolution: int = 16, seed: int = 0):
+    """A random generator, 8 channels wide, in which nothing is zero."""
     from domainvec.stylegan2 import Generator, GeneratorConfig
 
     torch.manual_seed(seed)
-    config = GeneratorConfig(resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channels=(8, 8, 8))
+    channels = (8,) * (resolution.bit_length() - 2)
+    config = GeneratorConfig(resolution=resolution, z_dim=8, w_dim=8, mapping_layers=2, channels=channels)
     generator = Generator(config).requires_grad_(False).eval()
     for tensor in (*generator.parameters(), *generator.buffers()):
         if not tensor.any():
@@ -28,14 +28,16 @@ def make_generator(seed: int = 0):
     return generator
 
 
-def make_encoder_folder(folder: Path, seed: int = 0) -> Path:
+def random_encoder_folder(folder: Path, seed: int = 0) -> Path:
     """A random CLIP of 16 px with one token for each word."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
+    from domainvec.encoders.templates import FACE_TEMPLATES, GENERAL_TEMPLATES
+
+    sentences = " ".join((*GENERAL_TEMPLATES, *FACE_TEMPLATES, "a pencil sketch", "a photo", "a zombie"))
     words = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
-    words += "a an the of in by with this it is photo picture image drawing face person portrait human".split()
-    words += "pencil sketch ink zombie good bad clean style . ,".split()
+    words += sorted(set(re.findall(r"\w+|[^\w\s]+", sentences.lower())))
     vocabulary = {word: index for index, word in enumerate(words)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -88,7 +90,12 @@ def make_encoder_folder(folder: Path, seed: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_generator():
-    return make_generator()
+    return random_generator()
+
+
+@pytest.fixture(scope="session")
+def make_generator():
+    return random_generator
 
 
 @pytest.fixture(scope="session")
@@ -100,4 +107,4 @@ def tiny_generator_folder(tmp_path_factory, tiny_generator):
 
 @pytest.fixture(scope="session")
 def tiny_encoder_folder(tmp_path_factory):
-    return make_encoder_folder(tmp_path_factory.mktemp("models") / "tiny-clip")
+    return random_encoder_folder(tmp_path_factory.mktemp("models") / "tiny-clip")

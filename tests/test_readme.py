@@ -13,7 +13,9 @@ from domainvec.cli.app import app
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-SHELL_LINES = [line for block in re.findall(r"```sh\n(.+?)```", README, re.DOTALL) for line in block.splitlines()]
+SHELL_LINES = [
+    line for block in re.findall(r"```sh\n(.+?)```", README, re.DOTALL) for line in block.splitlines()
+]
 COMMANDS = [part for line in SHELL_LINES for part in line.split(" && ") if part.startswith("domainvec ")]
 
 

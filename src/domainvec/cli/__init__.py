@@ -1,1 +1,1 @@
-"""The command line: parse, call, print. What it calls is Python anyone can call, loaded when a command runs."""
+"""The command line: parse, call, print; what is called is loaded when a command runs."""

@@ -40,7 +40,7 @@ def adapt(
         typer.Option(
             "-o",
             "--output",
-            help="The domain file to write; a picture and a record go beside it.  [default: named by the text]",
+            help="The domain file; a picture and a record go beside it.  [default: named by the text]",
         ),
     ] = None,
     steps: Annotated[
@@ -51,8 +51,8 @@ def adapt(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What reads text and pictures: a bundled name, a folder or a Hugging Face id. Repeat it to be "
-            "guided by several.  [default: those made for a bundled generator, else CLIP ViT-B/32 and ViT-B/16]",
+            help="What reads text and pictures: a bundled name, a folder or a Hugging Face id. Repeat it to "
+            "be guided by several.  [default: those of a bundled generator, else CLIP ViT-B/32 and B/16]",
         ),
     ] = None,
     guidance: Annotated[
@@ -65,7 +65,7 @@ def adapt(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which numbers are learned: modulation or modulation+rgb.  [default: what suits the encoder]",
+            help="What is learned: modulation or modulation+rgb.  [default: what suits the encoder]",
         ),
     ] = None,
     learning_rate: Annotated[
@@ -101,14 +101,21 @@ def adapt(
     from domainvec.cli.progress import step_progress
     from domainvec.domains import Domain
     from domainvec.encoders import Encoder
+    from domainvec.errors import DomainVecError
     from domainvec.guidance.objective import default_guidance
     from domainvec.guidance.settings import FACES, PUBLISHED
     from domainvec.stylegan2 import Generator
+    from domainvec.stylegan2.download import LICENSE
+    from domainvec.stylegan2.download import PUBLISHED as PUBLISHED_CHECKPOINTS
+    from domainvec.stylegan2.pretrained import BUNDLED
 
     where = prepare(device, threads)
     model = Generator.from_pretrained(generator, device=where)
     names = encoder or _ENCODERS.get(generator, _CLIP)
     encoders = [Encoder.from_pretrained(name, device=where) for name in names]
+    about = {"generator": Path(generator).name}
+    if generator in BUNDLED or generator in PUBLISHED_CHECKPOINTS:
+        about["license"] = "Apache-2.0" if generator in BUNDLED else LICENSE
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
     total = steps or adaptation.default_training(chosen).steps
@@ -146,8 +153,12 @@ def adapt(
                 checkpoint_every=checkpoint_every,
                 resume=resume,
                 callback=on_step,
-                metadata={"generator": Path(generator).name},
+                metadata=about,
             )
+    except DomainVecError:
+        if not done and not resume:
+            checkpoint.unlink(missing_ok=True)  # nothing to go on from
+        raise
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""

@@ -26,8 +26,11 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (adapt, generate, mix, info, convert):
-    app.command()(command)
+app.command(short_help="Learn a domain from a text.")(adapt)
+app.command(short_help="Draw pictures, in the generator's own domain and in others.")(generate)
+app.command(short_help="Write the weighted sum of domains.")(mix)
+app.command(short_help="Say what a checkpoint or a domain file is.")(info)
+app.command(short_help="Convert a checkpoint to another form.")(convert)
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,14 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: what follows the program's name; those of the process if None.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if "--debug" not in arguments:
-        warnings.showwarning = _show_warning
-    try:
-        app(args=arguments, prog_name="domainvec")
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+    debug = "--debug" in arguments  # wherever it stands
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.showwarning = _show_warning
+        try:
+            app(args=arguments, prog_name="domainvec")
+        except Exception as error:
+            if debug:
+                raise
+            print(f"error: {_in_one_line(error)}", file=sys.stderr)
     sys.exit(1)
 
 

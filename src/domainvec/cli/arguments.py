@@ -99,14 +99,16 @@ def with_suffix(path: Path, suffix: str) -> Path:
 
     Raises: typer.BadParameter if it has another suffix, or is a folder.
     """
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
     if not path.suffix:
-        path = path.with_name(path.name + suffix) if path.name else path
+        path = path.with_name(path.name + suffix)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
     if path.suffix.lower() != suffix:
         raise typer.BadParameter(
             f"{path} would hold a {suffix} file: name it {path.with_suffix(suffix)}", param_hint="-o"
         )
-    if path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
     return path
 
 

@@ -34,8 +34,8 @@ def mix(
     made_for = domain.metadata.get("generator_fingerprint")
     if isinstance(made_for, list) and not allow_mismatch:
         raise DomainError(
-            f"these domains were made for different generators, {' and '.join(made_for)}; their widths agree, "
-            "so --allow-mismatch mixes them all the same"
+            f"these domains were made for different generators, {' and '.join(made_for)}; their widths "
+            "agree, so --allow-mismatch mixes them all the same"
         )
     domain.save(output)
     typer.echo(f"{output}: {domain.size:,} numbers, a mix of {len(weighted)} domains")

@@ -1,0 +1,122 @@
+"""`domainvec info`: what a checkpoint, an encoder or a domain file is, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domainvec.cli.arguments import Debug
+
+Facts = dict[str, Any]
+
+
+def info(
+    path: Annotated[
+        str, typer.Argument(help="A domain file, a checkpoint, a folder, or the name of a generator.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a checkpoint or a domain file is: its widths, its sizes, where it came from."""
+    facts = {"path": path, **_facts(path)}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        _print(facts)
+
+
+def _facts(path: str) -> Facts:
+    from safetensors import SafetensorError, safe_open
+
+    if (Path(path) / "config.json").is_file() and (Path(path) / "tokenizer.json").is_file():
+        return _encoder_facts(path)
+    if Path(path).suffix == ".safetensors" and Path(path).is_file():
+        try:
+            with safe_open(path, framework="pt") as file:
+                if "offsets.0" in file.keys():
+                    return _domain_facts(path)
+        except SafetensorError:
+            pass  # the reader of checkpoints says what is wrong with it
+    return _checkpoint_facts(path)
+
+
+def _domain_facts(path: str) -> Facts:
+    from domainvec.domains import Domain
+
+    domain = Domain.load(path)
+    parts = {"offsets": domain.offsets, "rgb_offsets": domain.rgb_offsets, "rgb_bias": domain.rgb_bias}
+    return {
+        "kind": "domain",
+        "bytes": Path(path).stat().st_size,
+        "size": domain.size,
+        "widths": {name: [len(tensor) for tensor in tensors] for name, tensors in parts.items() if tensors},
+        "root_mean_square": round(domain.vector.square().mean().sqrt().item(), 6),
+        "metadata": domain.metadata,
+    }
+
+
+def _checkpoint_facts(path: str) -> Facts:
+    from domainvec.cli.networks import load_networks
+
+    networks = load_networks(path)
+    facts: Facts = {"kind": "checkpoint", "form": networks.form}
+    if generator := networks.generator:
+        facts["generator"] = {
+            "resolution": generator.resolution,
+            "z_dim": generator.z_dim,
+            "w_dim": generator.w_dim,
+            "num_ws": generator.num_ws,
+            "mapping_layers": generator.config.mapping_layers,
+            "conv_channels": list(generator.conv_channels),
+            "rgb_channels": list(generator.rgb_channels),
+            "conv_clamp": generator.config.conv_clamp,
+            "parameters": sum(parameter.numel() for parameter in generator.parameters()),
+            "domain_size": sum(generator.conv_channels),
+            "fingerprint": generator.fingerprint,
+        }
+    if discriminator := networks.discriminator:
+        facts["discriminator"] = {
+            "resolution": discriminator.config.resolution,
+            "channels": list(discriminator.config.channels),
+            "conv_clamp": discriminator.config.conv_clamp,
+            "parameters": sum(parameter.numel() for parameter in discriminator.parameters()),
+        }
+    return facts
+
+
+def _encoder_facts(path: str) -> Facts:
+    from domainvec.encoders import Encoder
+
+    encoder = Encoder.from_pretrained(path)
+    return {
+        "kind": "encoder",
+        "image_size": encoder.image_size,
+        "embedding_dim": encoder.embedding_dim,
+        "fingerprint": encoder.fingerprint,
+        "guidance": None if encoder.guidance is None else encoder.guidance.to_dict(),
+    }
+
+
+def _print(facts: Facts, indent: str = "") -> None:
+    """Print one fact a line, what belongs to another fact below it."""
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{name}")
+            _print(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for item in value:
+                _print({name: item}, indent)
+        elif value is not None:
+            typer.echo(f"{indent}{name:<{width}}  {_short(value)}")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value) and len(value) > 3:
+        return f"{value[0]}, {value[1]}, … ({len(value)})"
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

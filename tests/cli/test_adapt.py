@@ -1,0 +1,170 @@
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import domainvec
+from domainvec.domains import Domain
+
+BUNDLED = Path(domainvec.__file__).parent / "bundled"
+
+
+@pytest.fixture
+def command(tiny_generator_folder, tiny_encoder_folder):
+    return ["adapt", tiny_generator_folder, "--to", "a pencil sketch", "--encoder", tiny_encoder_folder]
+
+
+def test_a_domain_a_picture_and_a_record(run, tmp_path, command, tiny_generator):
+    path = tmp_path / "new" / "sketch.safetensors"
+    code, out, err = run(*command, "--steps", 4, "--seed", 3, "--from", "a photo", "-o", path)
+    assert code == 0, err
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "sketch.json",
+        "sketch.png",
+        "sketch.safetensors",
+    ]
+    assert str(path) in out
+    assert str(path.with_suffix(".png")) in out.splitlines()[-1], "it ends by saying where the picture is"
+    domain = Domain.load(path, generator=tiny_generator)
+    assert domain.vector.any()
+    about = domain.metadata
+    assert (about["target"], about["source"], about["generator"]) == (
+        "a pencil sketch",
+        "a photo",
+        "tiny-generator",
+    )
+    assert (about["settings"]["steps"], about["settings"]["seed"]) == (4, 3)
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [step["step"] for step in record["history"]] == [1, 2, 3, 4]
+    with Image.open(path.with_suffix(".png")) as picture:
+        assert picture.format == "PNG"
+
+
+def test_the_file_is_named_by_the_text(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    assert run(*command, "--steps", 1)[0] == 0
+    assert (tmp_path / "a-pencil-sketch.safetensors").is_file()
+    assert (tmp_path / "a-pencil-sketch.png").is_file()
+
+
+def test_options_reach_the_settings(run, tmp_path, make_generator, tiny_encoder_folder):
+    make_generator(resolution=32).save_pretrained(tmp_path / "generator")
+    options = ["--steps", 2, "--guidance", "robust", "--parameterization", "modulation", "--batch-size", 2]
+    options += ["--learning-rate", 0.02, "--precision", "bfloat16", "--device", "cpu"]
+    options += ["--threads", torch.get_num_threads(), "--encoder", tiny_encoder_folder]
+    code, _, err = run("adapt", tmp_path / "generator", "--to", "a zombie", *options, "-o", tmp_path / "x")
+    assert code == 0, err
+    about = Domain.load(tmp_path / "x.safetensors").metadata
+    assert about["parameterization"] == "modulation"
+    assert about["guidance"]["edges"] > 0
+    settings = about["settings"]
+    assert (settings["batch_size"], settings["learning_rate"], settings["precision"]) == (2, 0.02, "bfloat16")
+
+
+def test_several_encoders_guide_together(run, tmp_path, command, tiny_encoder_folder):
+    code, _, err = run(*command, "--encoder", tiny_encoder_folder, "--steps", 1, "-o", tmp_path / "x")
+    assert code == 0, err
+    assert len(Domain.load(tmp_path / "x.safetensors").metadata["encoders"]) == 2
+
+
+def test_progress_without_a_terminal_is_a_line_for_each_tenth(run, tmp_path, command):
+    _, _, err = run(*command, "--steps", 20, "-o", tmp_path / "x")
+    lines = [line for line in err.splitlines() if line.startswith("step ")]
+    assert [line.split()[1] for line in lines] == [f"{step}/20" for step in range(2, 21, 2)]
+    assert all("loss" in line and line.endswith("s left") for line in lines)
+
+
+def test_a_preview_is_kept_up_to_date_while_it_runs(run, tmp_path, command, monkeypatch):
+    saved = []
+    monkeypatch.setattr("domainvec.adaptation.pictures.save_png", lambda image, path: saved.append(path.name))
+    run(*command, "--steps", 6, "--preview-every", 2, "-o", tmp_path / "x")
+    assert saved == ["x.preview.png"] * 3
+    saved.clear()
+    run(*command, "--steps", 6, "--preview-every", 0, "-o", tmp_path / "x")
+    assert saved == []
+
+
+def stop_in_the_middle(process, number):
+    """Send a signal after the first tenth of the steps; what the process says and how it ends."""
+    while not (line := process.stderr.readline()).startswith("step "):
+        assert line, "it has ended early"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return process.returncode, err
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(start, run, tmp_path, command):
+    options = ["--steps", 120, "--preview-every", 0, "--batch-size", 2]
+    stopped = tmp_path / "stopped.safetensors"
+    process = start(*command, *options, "--threads", torch.get_num_threads(), "-o", stopped)
+    code, err = stop_in_the_middle(process, signal.SIGINT)
+    assert code == 130, err
+    assert f"--resume goes on from {stopped.with_suffix('.ckpt')}" in err
+    assert not stopped.exists()
+
+    _, _, err = run(*command, *options, "--resume", "-o", stopped)
+    assert "step 12/120" not in err
+    assert "step 120/120" in err
+    assert not stopped.with_suffix(".ckpt").exists()
+    run(*command, *options, "-o", tmp_path / "whole.safetensors")
+    assert stopped.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_a_run_that_is_terminated_leaves_a_checkpoint_too(start, tmp_path, command):
+    process = start(*command, "--steps", 300, "--preview-every", 0, "-o", tmp_path / "x")
+    code, err = stop_in_the_middle(process, signal.SIGTERM)
+    assert code == 143, err
+    assert "stopped after " in err
+    assert (tmp_path / "x.ckpt").is_file()
+
+
+def test_resuming_nothing_starts_and_says_so(run, tmp_path, command):
+    code, _, err = run(*command, "--steps", 1, "--resume", "-o", tmp_path / "x")
+    assert code == 0
+    assert f"there is no {tmp_path / 'x.ckpt'} yet" in err
+
+
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("domainvec.cli.progress._lines", lambda total: stop)
+    code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
+    assert code == 130
+    assert "stopped after 1 of 5 steps" in err
+    monkeypatch.undo()
+    code, _, err = run(*command, "--steps", 5, "--seed", 1, "--resume", "-o", tmp_path / "x")
+    assert code == 1
+    assert "seed was 0, now 1" in err
+    code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
+    assert code == 0
+    assert f"this run starts anew; --resume would go on from {tmp_path / 'x.ckpt'}" in err
+
+
+def test_the_bar_of_a_terminal(monkeypatch, capsys):
+    from domainvec.cli.progress import step_progress
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with step_progress(40) as report:
+        report(21, 0.5)
+        report(40, 0.25)
+    err = capsys.readouterr().err
+    assert "40/40" in err
+    assert "loss 0.250" in err
+
+
+@pytest.mark.skipif(not (BUNDLED / "faces").is_dir(), reason="the bundled models are not there yet")
+def test_the_bundled_models(run, tmp_path):
+    path = tmp_path / "sketch.safetensors"
+    code, _, err = run("adapt", "--to", "a pencil sketch", "--steps", 2, "-o", path)
+    assert code == 0, err
+    domain = Domain.load(path)
+    assert [encoder["name"] for encoder in domain.metadata["encoders"]] == ["faces-clip", "faces-clip-robust"]
+    assert domain.metadata["license"] == "Apache-2.0"
+    assert path.stat().st_size < 20_000
+    assert run("generate", "--domain", path, "--seeds", "0-3", "-o", tmp_path / "faces.png")[0] == 0
