@@ -1,6 +1,6 @@
 """The face world's drawings and captions, drawn once into a folder and opened memory-mapped.
 
-    python recipes/drawings.py --data data/encoder --seed 11 --photos 30000 --others 2500
+    python recipes/drawings.py --data data/encoder --seed 11 --photos 20000 --others 1500
 
 draws them ahead of a training. What is there already is kept, unless the world has changed since.
 """
@@ -105,11 +105,13 @@ def _digest(seed: int, domain: str) -> str:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the drawings")
     parser.add_argument("--seed", type=int, default=11, help="the world")
-    parser.add_argument("--photos", type=int, default=30_000)
-    parser.add_argument("--others", type=int, default=2_500, help="drawings of each other domain")
+    parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--others", type=int, default=1_500, help="drawings of each other domain")
     options = parser.parse_args()
     load(options.data, options.seed, balanced(options.photos, options.others))
 

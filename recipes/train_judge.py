@@ -58,7 +58,8 @@ def train(judge: Judge, data: list[drawings.Drawings], minutes: float, generator
         if step % 100 == 0:
             seconds = time.monotonic() - start
             print(
-                f"step {step}, {seconds:.0f} of {60 * minutes:.0f} s, {step * BATCH / seconds:.0f} pictures/s, "
+                f"step {step}, {seconds:.0f} of {60 * minutes:.0f} s, "
+                f"{step * BATCH / seconds:.0f} pictures/s, "
                 f"loss {np.mean(losses[-100:]):.3f}",
                 flush=True,
             )
@@ -84,8 +85,10 @@ def card(metrics: dict[str, object], shares: dict[str, float]) -> str:
 Names the domain of a 64 px face of the procedural face world (`synthfaces`), among {len(shares)}. It scores
 adaptations: no guidance ever sees it.
 
-- Network: `domainvec.evaluation.Judge`, {metrics["parameters"]:,} parameters, convolutions with batch normalisation.
-- Made by `recipes/train_judge.py --minutes {metrics["minutes"]:g} --seed {metrics["seed"]}` from procedural
+- Network: `domainvec.evaluation.Judge`, {metrics["parameters"]:,} parameters, convolutions with batch
+  normalisation.
+- Made by `recipes/train_judge.py --minutes {metrics["minutes"]:g} --seed {metrics["seed"]}`
+from procedural
   drawings only ({metrics["pictures_seen"]:,} pictures seen; {metrics["threads"]} CPU thread(s)). Apache-2.0.
 - Held-out drawings named rightly: {100 * metrics["accuracy"]:.1f} % ({metrics["held_out"]} for each domain).
 - Limits: a judge this small can be fooled; read it beside the distance to the true drawing, and look.
@@ -97,7 +100,9 @@ adaptations: no guidance ever sees it.
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the judge")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=5)
