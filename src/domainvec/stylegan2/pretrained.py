@@ -57,8 +57,7 @@ def load_generator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE
     weights = load_checkpoint(name_or_path, base_url=base_url).generator
     if weights is None:
         raise CheckpointError(f"{os.fspath(name_or_path)} holds no generator")
-    with torch.device("meta"):  # no time spent on random weights
-        generator = Generator(weights.config)
+    generator = Generator(weights.config)
     generator.load_state_dict(weights.tensors, assign=True)
     return generator
 
@@ -73,8 +72,7 @@ def load_discriminator(name_or_path: str | os.PathLike[str], *, base_url: str = 
     weights = load_checkpoint(name_or_path, base_url=base_url).discriminator
     if weights is None:
         raise CheckpointError(f"{os.fspath(name_or_path)} holds no discriminator, only a generator")
-    with torch.device("meta"):
-        discriminator = Discriminator(weights.config)
+    discriminator = Discriminator(weights.config)
     discriminator.load_state_dict(weights.tensors, assign=True)
     return discriminator
 

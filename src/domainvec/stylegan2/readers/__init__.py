@@ -6,14 +6,15 @@ Which form a file has is told by its content, never by its name, and nothing in 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
-from domainvec.errors import CheckpointError, UnsafeCheckpointError
+from domainvec.errors import CheckpointError
 from domainvec.stylegan2.readers import native, nvidia, rosinality, tensorflow
 from domainvec.stylegan2.readers.layout import Checkpoint, Weights
 from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES
 from domainvec.stylegan2.readers.torch_files import LEGACY_MAGIC, nested_storage, opened_zip, read_legacy
-from domainvec.stylegan2.readers.unpickling import CONTAINERS, Names, quote, recorded, unpickle
+from domainvec.stylegan2.readers.unpickling import CONTAINERS, Names, kind, quote, recorded, unpickle
 
 __all__ = ["Checkpoint", "Weights", "read_checkpoint"]
 
@@ -28,6 +29,9 @@ _PICKLE_NAMES: Names = {
     "torch.storage _load_from_bytes": nested_storage,
 }
 _HEAD_BYTES = 512
+# Pickles since Python 2.3 begin with their protocol. Older ones are no checkpoints, but if they begin with a
+# name, that name is worth an error of its own.
+_PICKLE_HEAD = re.compile(rb"\x80|\(?[ci][\w.]+\n[\w.]+\n")
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -75,18 +79,13 @@ def _read_file(path: Path) -> Checkpoint:
             return _read_torch(content)
     if head[8:9] == b"{":
         return native.read_file(path)
-    data = path.read_bytes()
-    try:
-        content = unpickle(io.BytesIO(data), _PICKLE_NAMES)
-    except UnsafeCheckpointError:
-        raise
-    except CheckpointError:
-        if head.startswith(b"\x80"):  # as every pickle since Python 2.3 begins
-            raise
+    if not _PICKLE_HEAD.match(head):
         raise CheckpointError(
             f"unknown kind of file, beginning with {head[:8]!r}; expected a pickle of NVIDIA's, a .pt file "
             "of rosinality's or .safetensors"
-        ) from None
+        )
+    data = path.read_bytes()
+    content = unpickle(io.BytesIO(data), _PICKLE_NAMES)
     if content == LEGACY_MAGIC:
         return _read_torch(read_legacy(data))
     if nvidia.is_nvidia(content):
@@ -115,4 +114,4 @@ def _describe(content: object) -> str:
     if isinstance(content, dict):
         names = [quote(key) for key in content if isinstance(key, str)]
         return f"a dictionary of {', '.join(names[:6]) or 'nothing'}{', ...' if len(names) > 6 else ''}"
-    return f"a {type(content).__name__}"
+    return kind(content)

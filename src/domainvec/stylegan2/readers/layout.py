@@ -17,8 +17,6 @@ from torch import Tensor
 
 from domainvec.errors import CheckpointError, ShapeError
 from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
-from domainvec.stylegan2.discriminator import Discriminator
-from domainvec.stylegan2.network import Generator
 from domainvec.stylegan2.readers.unpickling import quote
 
 _MAX_SIZES = 11
@@ -55,6 +53,54 @@ def conv_sites(num_sizes: int) -> Iterator[tuple[int, int, str]]:
     for k in range(1, num_sizes):
         yield 2 * k - 1, 4 << k, "up"
         yield 2 * k, 4 << k, "plain"
+
+
+def generator_shapes(config: GeneratorConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each tensor of a generator, without building one."""
+    w_dim, channels = config.w_dim, config.channels
+    shapes: dict[str, tuple[int, ...]] = {
+        "mapping.w_avg": (w_dim,),
+        "synthesis.constant": (channels[0], 4, 4),
+    }
+    for i in range(config.mapping_layers):
+        shapes[f"mapping.layers.{i}.weight"] = (w_dim, w_dim if i else config.z_dim)
+        shapes[f"mapping.layers.{i}.bias"] = (w_dim,)
+
+    def add_layer(name: str, c_in: int, c_out: int, kernel: int) -> None:
+        shapes[f"{name}.weight"] = (c_out, c_in, kernel, kernel)
+        shapes[f"{name}.bias"] = (c_out,)
+        shapes[f"{name}.affine.weight"] = (c_in, w_dim)
+        shapes[f"{name}.affine.bias"] = (c_in,)
+
+    for j, side, kind in conv_sites(len(channels)):
+        k = (j + 1) // 2
+        conv = f"synthesis.convs.{j}"
+        add_layer(conv, channels[k - 1 if kind == "up" else k], channels[k], 3)
+        shapes[f"{conv}.noise"] = (side, side)
+        shapes[f"{conv}.noise_strength"] = ()
+    for k, width in enumerate(channels):
+        add_layer(f"synthesis.to_rgbs.{k}", width, 3, 1)
+    return shapes
+
+
+def discriminator_shapes(config: DiscriminatorConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each tensor of a discriminator, without building one."""
+    channels = config.channels
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add_layer(name: str, *shape: int) -> None:
+        shapes[f"{name}.weight"] = shape
+        shapes[f"{name}.bias"] = shape[:1]
+
+    add_layer("from_rgb", channels[-1], 3, 1, 1)
+    for i, k in enumerate(range(len(channels) - 1, 0, -1)):
+        add_layer(f"blocks.{i}.conv0", channels[k], channels[k], 3, 3)
+        add_layer(f"blocks.{i}.conv1", channels[k - 1], channels[k], 3, 3)
+        shapes[f"blocks.{i}.skip.weight"] = (channels[k - 1], channels[k], 1, 1)
+    add_layer("conv", channels[0], channels[0] + config.mbstd_channels, 3, 3)
+    add_layer("fc", channels[0], channels[0] * 16)
+    add_layer("out", 1, channels[0])
+    return shapes
 
 
 def count_numbered(names: Iterable[object], pattern: str) -> int:
@@ -107,22 +153,19 @@ def generator_weights(tensors: dict[str, Tensor], conv_clamp: float | None) -> W
     num_sizes = max(count_numbered(tensors, r"synthesis\.to_rgbs\.(\d{1,2})\."), 1)
     mapping_layers = max(count_numbered(tensors, r"mapping\.layers\.(\d{1,2})\."), 1)
     _check_num_sizes(num_sizes)
-    with torch.device("meta"):
-        narrow = GeneratorConfig(4 << (num_sizes - 1), 1, 1, mapping_layers, (1,) * num_sizes)
-        check_keys(Generator(narrow).state_dict().keys(), tensors.keys(), "generator")
+    narrow = GeneratorConfig(4 << (num_sizes - 1), 1, 1, mapping_layers, (1,) * num_sizes)
+    check_keys(generator_shapes(narrow), tensors, "generator")
     first = tensors["mapping.layers.0.weight"]
     config = _made(
         GeneratorConfig,
         resolution=4 << (num_sizes - 1),
         z_dim=first.shape[-1] if first.ndim else 0,
-        w_dim=tensors["mapping.w_avg"].numel(),
+        w_dim=tensors[f"mapping.layers.{mapping_layers - 1}.bias"].numel(),
         mapping_layers=mapping_layers,
         channels=tuple(tensors[f"synthesis.to_rgbs.{k}.affine.bias"].numel() for k in range(num_sizes)),
         conv_clamp=conv_clamp,
     )
-    with torch.device("meta"):
-        expected = Generator(config).state_dict()
-    return Weights(config, _checked(tensors, expected, "generator"))
+    return Weights(config, _checked(tensors, generator_shapes(config), "generator"))
 
 
 def discriminator_weights(
@@ -135,9 +178,8 @@ def discriminator_weights(
     """
     num_blocks = count_numbered(tensors, r"blocks\.(\d{1,2})\.")
     _check_num_sizes(num_blocks + 1)
-    with torch.device("meta"):
-        narrow = DiscriminatorConfig(4 << num_blocks, (1,) * (num_blocks + 1))
-        check_keys(Discriminator(narrow).state_dict().keys(), tensors.keys(), "discriminator")
+    narrow = DiscriminatorConfig(4 << num_blocks, (1,) * (num_blocks + 1))
+    check_keys(discriminator_shapes(narrow), tensors, "discriminator")
     coarse = [tensors[f"blocks.{i}.conv1.bias"].numel() for i in reversed(range(num_blocks))]
     channels = (*coarse, tensors["from_rgb.bias"].numel())
     conv = tensors["conv.weight"]
@@ -154,9 +196,7 @@ def discriminator_weights(
             f"the discriminator's last convolution has shape {tuple(conv.shape)} for {channels[0]} channels, "
             f"and its minibatch standard deviation groups of {mbstd_group_size}; that is not a StyleGAN2's"
         )
-    with torch.device("meta"):
-        expected = Discriminator(config).state_dict()
-    return Weights(config, _checked(tensors, expected, "discriminator"))
+    return Weights(config, _checked(tensors, discriminator_shapes(config), "discriminator"))
 
 
 def check_clamp(clamp: float | None) -> float | None:
@@ -191,21 +231,23 @@ def _made(kind: type[Config], **shape: object) -> Config:
         raise CheckpointError(str(error)) from None
 
 
-def _checked(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+def _checked(
+    tensors: dict[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what: str
+) -> dict[str, Tensor]:
     checked = {}
-    for name, like in expected.items():
+    for name, shape in shapes.items():
         tensor = tensors[name]
         # Forms differ in axes of length one, such as a leading batch axis; these hold no information.
-        if [size for size in tensor.shape if size > 1] != [size for size in like.shape if size > 1]:
+        if [size for size in tensor.shape if size > 1] != [size for size in shape if size > 1]:
             raise CheckpointError(
-                f"{name} of the {what} has shape {tuple(tensor.shape)}; expected {tuple(like.shape)} by the "
-                "shapes of the others"
+                f"{name} of the {what} has shape {tuple(tensor.shape)}; expected {shape} by the shapes of "
+                "the others"
             )
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
                 f"{name} of the {what} holds numbers that are not finite; the file is of no use"
             )
-        checked[name] = tensor.reshape(like.shape).contiguous()
+        checked[name] = tensor.reshape(shape).contiguous()
     return checked
 
 

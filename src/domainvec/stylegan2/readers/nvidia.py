@@ -124,8 +124,8 @@ def _read_generator(generator: _Module) -> Weights[GeneratorConfig]:
         raise CheckpointError("the pickle holds a StyleGAN3 generator; expected a StyleGAN2 one")
     if mapping.attributes.get("c_dim", 0) != 0 or "embed" in mapping.children:
         raise CheckpointError(
-            f"the generator is conditional, on {_describe(mapping.attributes.get('c_dim'))} labels; "
-            "expected one without labels"
+            f"the generator is conditional (c_dim is {_describe(mapping.attributes.get('c_dim'))}); expected "
+            "one without labels"
         )
     tensors, clamp = _read_tensors(generator, "skip", ("torgb", "conv0", "conv1"))
     weights = rename(

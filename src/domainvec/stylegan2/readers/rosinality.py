@@ -10,14 +10,12 @@ undoes any such factor, up to its ε = 1e-8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from domainvec.errors import CheckpointError
 from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
-from domainvec.stylegan2.network import Generator
+from domainvec.stylegan2.network import Mapping
 from domainvec.stylegan2.readers.layout import (
     Checkpoint,
     Weights,
@@ -29,7 +27,7 @@ from domainvec.stylegan2.readers.layout import (
     rename,
 )
 from domainvec.stylegan2.readers.tensors import is_tensor, to_tensor
-from domainvec.stylegan2.readers.unpickling import quote
+from domainvec.stylegan2.readers.unpickling import kind, quote
 
 FORM = "rosinality checkpoint"
 GROUP_SIZE = 4
@@ -112,19 +110,19 @@ def _to_rgb_names(k: int, layer: str) -> dict[str, str]:
     }
 
 
-def _read_generator(state: Mapping[str, object], average: object) -> Weights[GeneratorConfig]:
+def _read_generator(state: dict[str, object], average: object) -> Weights[GeneratorConfig]:
     num_sizes = count_numbered(state, r"to_rgbs\.(\d{1,2})\.") + 1
     names = generator_names(num_sizes, max(count_numbered(state, r"style\.(\d{1,2})\.") - 1, 1))
     weights = rename(names, state, lambda name: to_tensor(state[name]), "generator")
     for name in [name for name in weights if name.endswith("affine.bias")]:
         weights[name] = weights[name].flatten()
-    bias = weights[f"mapping.layers.{0}.bias"]
+    bias = weights["mapping.layers.0.bias"]
     weights["mapping.w_avg"] = torch.zeros_like(bias) if average is None else _average(average)
     network = generator_weights(weights, None)
     return _with_average(network) if average is None else network
 
 
-def _read_discriminator(state: Mapping[str, object]) -> Weights[DiscriminatorConfig]:
+def _read_discriminator(state: dict[str, object]) -> Weights[DiscriminatorConfig]:
     names = discriminator_names(count_numbered(state, r"convs\.(\d{1,2})\."))
     weights = rename(names, state, lambda name: to_tensor(state[name]), "discriminator")
     return discriminator_weights(weights, None, GROUP_SIZE)
@@ -132,29 +130,27 @@ def _read_discriminator(state: Mapping[str, object]) -> Weights[DiscriminatorCon
 
 def _average(value: object) -> Tensor:
     if not is_tensor(value):
-        raise CheckpointError(f"latent_avg is a {type(value).__name__}; expected a tensor")
+        raise CheckpointError(f"latent_avg is {kind(value)}; expected a tensor")
     return to_tensor(value).flatten()
 
 
 def _with_average(network: Weights[GeneratorConfig]) -> Weights[GeneratorConfig]:
     """Fill in the average w, which training checkpoints of this form lack, as that code does: by sampling."""
-    with torch.device("meta"):
-        mapping = Generator(network.config).mapping
-    tensors = {
-        key.removeprefix("mapping."): t for key, t in network.tensors.items() if key.startswith("mapping.")
-    }
-    mapping.load_state_dict(tensors, assign=True)
+    config = network.config
+    mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers, num_ws=1)
+    tensors = {k.removeprefix("mapping."): t for k, t in network.tensors.items() if k.startswith("mapping.")}
+    mapping.load_state_dict(tensors)
     rng = torch.Generator().manual_seed(0)
     with torch.inference_mode():
-        w = mapping(torch.randn(_AVERAGE_SAMPLES, network.config.z_dim, generator=rng))[:, 0]
-    return Weights(network.config, {**network.tensors, "mapping.w_avg": w.mean(0).clone()})
+        w = mapping(torch.randn(_AVERAGE_SAMPLES, config.z_dim, generator=rng))[:, 0]
+    return Weights(config, {**network.tensors, "mapping.w_avg": w.mean(0).clone()})
 
 
-def _state(parts: Mapping[object, object], name: str) -> dict[str, object]:
+def _state(parts: dict[object, object], name: str) -> dict[str, object]:
     """A state dict without its fixed filters, which are checked."""
     state = parts[name]
     if not isinstance(state, dict):
-        raise CheckpointError(f"{name} is a {type(state).__name__}; expected a state dict")
+        raise CheckpointError(f"{name} is {kind(state)}; expected a state dict")
     tensors: dict[str, object] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not is_tensor(value):

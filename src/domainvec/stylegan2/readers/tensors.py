@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from domainvec.errors import CheckpointError
-from domainvec.stylegan2.readers.unpickling import Name, Names, Record, mentioned, quote, recorded
+from domainvec.stylegan2.readers.unpickling import Name, Names, Record, kind, mentioned, quote, recorded
 
 MAX_DIMENSIONS = 8
 
@@ -92,8 +92,7 @@ def to_tensor(value: object) -> Tensor:
     elif isinstance(value, Record) and value.name in (_ARRAY, _BUFFER):
         tensor = torch.from_numpy(_rebuild_array(value))
     else:
-        raise CheckpointError(f"expected a tensor, found a {_kind(value)}")
-    _check_dtype(tensor.dtype)
+        raise CheckpointError(f"expected a tensor, found {kind(value)}")
     return tensor.to(torch.float32)
 
 
@@ -104,33 +103,24 @@ def to_number(value: object) -> float:
         and value.name == "numpy.core.multiarray.scalar"
         and len(value.arguments) == 2
     ):
-        dtype, data = _dtype(value.arguments[0]), _bytes(value.arguments[1])
+        dtype, data = _dtype(value.arguments[0]), as_bytes(value.arguments[1])
         if len(data) != dtype.itemsize:
             raise CheckpointError(f"a number of {dtype.itemsize} bytes has {len(data)}")
         return float(np.frombuffer(data, dtype)[0])
     if isinstance(value, int | float):
         return float(value)
-    raise CheckpointError(f"expected a number, found a {_kind(value)}")
-
-
-def _kind(value: object) -> str:
-    return f"call of {quote(value.name)}" if isinstance(value, Record) else type(value).__name__
-
-
-def _check_dtype(dtype: torch.dtype) -> None:
-    if not dtype.is_floating_point:
-        raise CheckpointError(f"expected a tensor of floating point numbers, found {dtype}")
+    raise CheckpointError(f"expected a number, found {kind(value)}")
 
 
 def _sizes(value: object, what: str) -> tuple[int, ...]:
     """Non-negative integers, such as a shape."""
     if not isinstance(value, tuple) or len(value) > MAX_DIMENSIONS:
         raise CheckpointError(
-            f"the {what} of a tensor is a {_kind(value)}; expected up to {MAX_DIMENSIONS} integers"
+            f"the {what} of a tensor is {kind(value)}; expected up to {MAX_DIMENSIONS} integers"
         )
     for size in value:
         if type(size) is not int or not 0 <= size < 2**48:
-            raise CheckpointError(f"the {what} of a tensor holds a negative, huge or non-integer number")
+            raise CheckpointError(f"a negative, huge or non-integer number is in the {what} of a tensor")
     if what == "shape" and 0 in value:
         raise CheckpointError(f"a tensor of shape {value} is empty")
     return value
@@ -144,12 +134,11 @@ def _rebuild_tensor(arguments: tuple[object, ...]) -> Tensor:
     shape, strides = _sizes(arguments[2], "shape"), _sizes(arguments[3], "strides")
     if len(shape) != len(strides):
         raise CheckpointError(f"a tensor has {len(shape)} sizes and {len(strides)} strides")
-    numel = math.prod(shape)
-    last = (
-        offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if numel else 0
-    )
+    if not storage.dtype.is_floating_point:
+        raise CheckpointError(f"expected a tensor of floating point numbers, found {storage.dtype}")
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     # Strides of zero could blow a small storage up to any shape; no saved network has them.
-    if numel > storage.size or last >= max(storage.size, 1):
+    if math.prod(shape) > storage.size or last >= storage.size:
         raise CheckpointError(
             f"a tensor of shape {shape} reaches outside of its storage of {storage.size} elements"
         )
@@ -158,10 +147,8 @@ def _rebuild_tensor(arguments: tuple[object, ...]) -> Tensor:
         raise CheckpointError(
             f"a storage of {storage.size} elements has {len(data)} bytes; the file is damaged"
         )
-    # A writable copy: tensors cannot share memory that must not change.
-    return (
-        torch.frombuffer(bytearray(data), dtype=storage.dtype).as_strided(shape, strides, offset).contiguous()
-    )
+    flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)  # a copy, since bytes must not change
+    return flat.as_strided(shape, strides, offset).contiguous()
 
 
 def _rebuild_array(record: Record) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
@@ -176,7 +163,9 @@ def _rebuild_array(record: Record) -> np.ndarray[tuple[int, ...], np.dtype[np.ge
         if not isinstance(state, tuple) or len(state) != 5:
             raise CheckpointError("an array in the pickle is not described as NumPy describes one")
         shape, dtype, fortran, data = state[1], _dtype(state[2]), state[3] is True, state[4]
-    sizes, flat = _sizes(shape, "shape"), _bytes(data)
+    if dtype.kind != "f":
+        raise CheckpointError(f"expected an array of floating point numbers, found {dtype}")
+    sizes, flat = _sizes(shape, "shape"), as_bytes(data)
     if len(flat) != math.prod(sizes) * dtype.itemsize:
         raise CheckpointError(f"an array of shape {sizes} and {dtype} has {len(flat)} bytes")
     array = np.frombuffer(bytearray(flat), dtype).reshape(sizes, order="F" if fortran else "C")
@@ -198,7 +187,7 @@ def _dtype(value: object) -> np.dtype[np.generic]:
     raise CheckpointError("an array in the pickle has no plain numeric dtype")
 
 
-def _bytes(value: object) -> bytes:
+def as_bytes(value: object) -> bytes:
     """Bytes, also those that protocol 2 spells as text to be encoded."""
     if isinstance(value, Record) and value.name == "_codecs.encode":
         text, codec = value.arguments if len(value.arguments) == 2 else (None, None)
@@ -206,14 +195,14 @@ def _bytes(value: object) -> bytes:
             try:
                 return text.encode("latin1")
             except UnicodeEncodeError:
-                raise CheckpointError("the bytes of an array in the pickle are damaged") from None
+                raise CheckpointError("bytes in the pickle are damaged") from None
     if isinstance(value, bytes | bytearray):
         return bytes(value)
-    raise CheckpointError(f"expected the bytes of an array, found a {_kind(value)}")
+    raise CheckpointError(f"expected bytes, found {kind(value)}")
 
 
 def storage_dtype(value: object) -> torch.dtype:
     """What a mentioned class of storages stores."""
     if isinstance(value, Name) and value.name in STORAGE_DTYPES:
         return STORAGE_DTYPES[value.name]
-    raise CheckpointError(f"expected a class of tensor storages, found a {_kind(value)}")
+    raise CheckpointError(f"expected a class of tensor storages, found {kind(value)}")

@@ -14,8 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from domainvec.errors import CheckpointError, UnsafeCheckpointError
-from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES, Storage, storage_dtype
-from domainvec.stylegan2.readers.unpickling import CONTAINERS, MAX_OPCODES, Names, quote, recorded, unpickle
+from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES, Storage, as_bytes, storage_dtype
+from domainvec.stylegan2.readers.unpickling import (
+    CONTAINERS,
+    MAX_OPCODES,
+    Names,
+    kind,
+    quote,
+    recorded,
+    unpickle,
+)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The number that the first pickle of an old torch.save file holds."""
@@ -96,14 +104,11 @@ def read_legacy(data: bytes, *, max_opcodes: int = MAX_OPCODES) -> object:
 
 def nested_storage(arguments: tuple[object, ...]) -> Storage:
     """Stands in for torch.storage._load_from_bytes: the storage in the bytes of a torch.save stream."""
-    data = arguments[0] if len(arguments) == 1 else None
-    if not isinstance(data, bytes):
+    if len(arguments) != 1:
         raise CheckpointError("a tensor storage in the pickle is not given as bytes")
-    storage = read_legacy(data, max_opcodes=_MAX_NESTED_OPCODES)
+    storage = read_legacy(as_bytes(arguments[0]), max_opcodes=_MAX_NESTED_OPCODES)
     if not isinstance(storage, Storage):
-        raise CheckpointError(
-            f"expected a tensor storage inside of the pickle, found a {type(storage).__name__}"
-        )
+        raise CheckpointError(f"expected a tensor storage inside of the pickle, found {kind(storage)}")
     return storage
 
 

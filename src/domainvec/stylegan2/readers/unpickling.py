@@ -27,7 +27,7 @@ Names = Mapping[str, Constructor | None]
 
 # A 1024 px training checkpoint with its optimizers takes some 50,000.
 MAX_OPCODES = 1_000_000
-MAX_INTEGER_BITS = 1024
+MAX_INTEGER_BITS = 512
 
 
 @dataclass(eq=False)
@@ -66,6 +66,13 @@ def mentioned(*names: str) -> dict[str, Constructor | None]:
 def quote(text: str) -> str:
     """A stranger's text, short and printable, fit for an error message."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")[1:-1]
+
+
+def kind(value: object) -> str:
+    """What an unpickled object is, fit for an error message."""
+    if isinstance(value, Record | Name):
+        return quote(value.name)
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def as_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
@@ -130,7 +137,7 @@ def _set_item(mapping: dict[object, object], key: object, value: object) -> None
     if not isinstance(key, str | bytes | int | float | None) or (
         isinstance(key, int) and key.bit_length() > 64
     ):
-        raise CheckpointError(f"a dictionary key in the pickle is a {type(key).__name__}; expected a string")
+        raise CheckpointError(f"a dictionary key in the pickle is {kind(key)}; expected a string")
     mapping[key] = value
 
 
@@ -247,7 +254,7 @@ class _Machine:
                     target.state = state
                 elif not isinstance(target, dict):  # attributes of an OrderedDict are of no interest
                     raise UnsafeCheckpointError(
-                        f"the pickle sets the state of a {type(target).__name__}; nothing was run"
+                        f"the pickle changes the state of {kind(target)}; nothing was run"
                     )
             case "BINPERSID" if self.load_persistent is not None:
                 stack.append(self.load_persistent(stack.pop()))
@@ -262,17 +269,18 @@ class _Machine:
         # NumPy 2 renamed the module that pickles name, and nothing else about it.
         name = name.replace("numpy._core.", "numpy.core.", 1) if name.startswith("numpy._core.") else name
         if name not in self.allowed:
+            module, _, attribute = name.partition(" ")
+            shown = f"{module}{':' if '.' in attribute else '.'}{attribute}"
             raise UnsafeCheckpointError(
-                f"the pickle asks for {quote(name.replace(' ', '.'))}, which no StyleGAN2 checkpoint needs "
+                f"the pickle asks for {quote(shown)}, which no StyleGAN2 checkpoint needs "
                 "and which could do anything on this machine; nothing was run. Where is the file from?"
             )
         return Name(name.replace(" ", "."), self.allowed[name])
 
     def call(self, callee: object, arguments: object) -> object:
         if not isinstance(callee, Name) or callee.constructor is None:
-            what = callee.name if isinstance(callee, Name) else f"a {type(callee).__name__}"
             raise UnsafeCheckpointError(
-                f"the pickle calls {what}, which is not to be called; nothing was run"
+                f"the pickle calls {kind(callee)}, which is not to be called; nothing was run"
             )
         if not isinstance(arguments, tuple):
             raise CheckpointError(f"the pickle is damaged: the arguments of {callee.name} are not a tuple")
@@ -292,13 +300,13 @@ class _Machine:
     def extend(self, items: Iterable[object]) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
-            raise CheckpointError(f"the pickle is damaged: it appends to a {type(target).__name__}")
+            raise CheckpointError(f"the pickle is damaged: it appends to {kind(target)}")
         target.extend(items)
 
     def update(self, items: list[object]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict):
-            raise CheckpointError(f"the pickle is damaged: it sets items of a {type(target).__name__}")
+            raise CheckpointError(f"the pickle is damaged: it sets items of {kind(target)}")
         _set_items(target, items)
 
 
