@@ -599,7 +599,7 @@ generator. It knows {metrics["words"]} words, and nothing of real photographs.
   guidance that suits it.
 - Made by `{command} --minutes {options.minutes:g} {sizes}`
   from {inputs}:
-  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes, {options.threads} CPU thread(s).
+  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes, {options.threads} threads.
 - Licence: Apache-2.0.
 - Zero-shot on held-out drawings ({metrics["held_out"]} for each domain): the domain is named rightly in
   {100 * metrics["domains"]:.1f} %; after an attack of 5 steps within an L2 distance of 2 (pixels on
