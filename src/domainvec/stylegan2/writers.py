@@ -125,11 +125,12 @@ def _generator_state(generator: Generator) -> dict[str, Tensor]:
             tensor = tensor[None, None]
         elif theirs.startswith("to_rgb") and tensor.ndim == 1 and "modulation" not in theirs:
             tensor = tensor.reshape(1, 3, 1, 1)
-            if theirs.startswith("to_rgbs."):
-                written[theirs.replace("bias", "upsample.kernel")] = 4 * _kernel()
         written[theirs] = tensor
+        # The fixed filters are part of that code's state dicts; up-sampling multiplies them by four.
         if theirs.endswith("conv.weight") and _is_up(theirs):
             written[theirs.replace("weight", "blur.kernel")] = 4 * _kernel()
+        elif theirs.startswith("to_rgbs.") and theirs.count(".") == 2:
+            written[theirs.replace("bias", "upsample.kernel")] = 4 * _kernel()
     return written
 
 
