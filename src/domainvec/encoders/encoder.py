@@ -84,10 +84,14 @@ class Encoder:
             raise EncoderError(
                 f"{name} is a model of type {config.get('model_type')!r}; expected a CLIP model (type 'clip')"
             )
+        # Plain attention: on a CPU the fused kernel is slower at these lengths, forwards and backwards.
         model, report = _attempt(
             name,
             lambda: CLIPModel.from_pretrained(
-                location, use_safetensors=True if is_local else None, output_loading_info=True
+                location,
+                attn_implementation="eager",
+                use_safetensors=True if is_local else None,
+                output_loading_info=True,
             ),
         )
         missing = sorted(key for key in report["missing_keys"] if not key.endswith("position_ids"))

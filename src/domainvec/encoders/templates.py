@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from domainvec.errors import InputError
@@ -144,4 +145,8 @@ def _set(noun: str, template: str) -> str:
 
 
 def _with_article(noun: str) -> str:
-    return f"{'an' if noun[0].lower() in 'aeio' else 'a'} {noun}"
+    """Choose the article by the sound: an 8-bit picture, a unicorn; pixel art and stained glass have none."""
+    if noun.lower().endswith((" art", " glass")):
+        return noun
+    vowel = re.match(r"(?!uni|use|eu|one|ukiyo)[aeiou]|8|11|18|x-ray", noun, re.IGNORECASE)
+    return f"{'an' if vowel else 'a'} {noun}"
