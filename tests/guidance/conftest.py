@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+REFERENCE = Path(__file__).parents[1] / "data" / "reference" / "guidance.npz"
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Embeddings and the values of the published losses on them."""
+    with np.load(REFERENCE) as arrays:
+        return {key: torch.from_numpy(arrays[key]) for key in arrays}
