@@ -106,13 +106,15 @@ def test_numbers_too_large_for_half_precision_are_refused_and_nothing_is_left(tm
     ):
         save_generator(generator, tmp_path / "a", torch.float16)
     assert not (tmp_path / "a").exists()
-    with pytest.raises(InputError, match="dtype is torch.bfloat16; expected torch.float32 or torch.float16"):
+    with pytest.raises(
+        InputError, match=r"dtype is torch\.bfloat16; expected torch\.float32 or torch\.float16"
+    ):
         save_generator(generator, tmp_path / "a", torch.bfloat16)
 
 
 def test_a_folder_with_the_config_of_something_else_is_left_alone(tmp_path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    with pytest.raises(CheckpointError, match="format_version in config.json is missing"):
+    with pytest.raises(CheckpointError, match=r"format_version in config\.json is missing"):
         save_generator(make_networks()[0], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
