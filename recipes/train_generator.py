@@ -1,14 +1,15 @@
 """Train the bundled 64 px generator on the photo domain of the face world, on a CPU, resumable.
 
-    python recipes/train_generator.py --output runs/faces --images 600000
+    python recipes/train_generator.py --output runs/faces --images 400000
 
 Adversarial training from scratch is slow on a CPU. This world knows, for each noise z, the picture that z
 should give, so the generator is taught in pairs: z, normalised as the mapping network does, is a face
 (`synthfaces.Attributes.from_normal`); its code (`synthfaces.code`) goes through a small teacher network to w;
 the synthesis network draws it; the loss compares the drawing with the true one, first at 16 px, then at 32 px
 and 64 px. A third of the pictures take shape from one z (coarse layers) and colour from another (fine layers),
-so that style mixing does what its name says. Then the plain StyleGAN2 mapping network learns the teacher's
-w from z alone, and both are tuned together on pictures. What is saved is a plain StyleGAN2 generator.
+so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its layers and the
+teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are tuned together on
+pictures to the end. What is saved is a plain StyleGAN2 generator.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ COLOUR_LAYER = 5
 """First layer that draws with the colour's w in a mixed picture: the first at 32 px."""
 MIXED_SHARE = 0.33
 HELD_OUT = 512
+USED_COORDINATES = 41
+"""Coordinates of z from this one on are not used by the world."""
+MAPPING_RATE = 100
+"""The mapping network's weights are kept 100 times larger than they act; its steps must be as well."""
 
 
 class Teacher(nn.Module):
@@ -159,8 +164,8 @@ class Muon:
         self.buffers = [torch.zeros_like(p) for p in parameters]
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Move every kernel by ``learning_rate`` in each direction of its gradient's momentum."""
+    def step(self, learning_rate: float, *, unit: bool = True) -> None:
+        """Move every kernel by ``learning_rate`` in root mean square; ``unit`` keeps its own at 1."""
         for p, buffer in zip(self.parameters, self.buffers, strict=True):
             assert p.grad is not None
             buffer.lerp_(p.grad, 1 - self.momentum)
@@ -171,7 +176,8 @@ class Muon:
                 x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
             # The kernels have entries of unit variance: a unit step is one of root mean square 1.
             p.add_(x.float().reshape(p.shape), alpha=-learning_rate * math.sqrt(update.shape[1]))
-            p.mul_(p.square().mean().rsqrt())
+            if unit:
+                p.mul_(p.square().mean().rsqrt())
 
 
 def batch(data: dict[str, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,17 +204,20 @@ def train(arguments: argparse.Namespace) -> None:
     output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     data = training_set(arguments.data, arguments.faces, arguments.processes)
-    held_out = batch(data, np.arange(len(data["z"]) - HELD_OUT, len(data["z"])))
-    shares = np.array(data["weights"][:-HELD_OUT], np.float64)
+    held_out = batch(data, np.arange(HELD_OUT))
+    shares = np.array(data["weights"], np.float64)
+    shares[:HELD_OUT] = 0
     shares /= shares.sum()
 
     model = Pair()
     average = copy.deepcopy(model).requires_grad_(False)
     kernels = [p for n, p in model.named_parameters() if "convs" in n and p.ndim == 4]
     kernel_ids = {id(p) for p in kernels}
-    others = [p for p in model.parameters() if id(p) not in kernel_ids]
+    mapping = list(model.generator.mapping.parameters())
+    mapping_ids = {id(p) for p in mapping}
+    others = [p for p in model.parameters() if id(p) not in kernel_ids | mapping_ids]
     muon = Muon(kernels)
-    adam = torch.optim.Adam(others, betas=(0.9, 0.99), fused=True)
+    adam = torch.optim.Adam([{"params": others}, {"params": mapping}], betas=(0.9, 0.99), fused=True)
     seen, seconds = 0, 0.0
     curve: list[dict[str, float]] = []
     checkpoint = output / "checkpoint.pt"
@@ -252,6 +261,7 @@ def train(arguments: argparse.Namespace) -> None:
         decay = 1.0 if progress < 0.3 else 0.5 + 0.5 * math.cos(math.pi * (progress - 0.3) / 0.7)
         rate = min(1.0, (seen + size) / (200 * size)) * (0.03 + 0.97 * decay)
         adam.param_groups[0]["lr"] = arguments.learning_rate * rate
+        adam.param_groups[1]["lr"] = arguments.learning_rate * rate * MAPPING_RATE
 
         if distilling:
             shape, colour = (mapped(model.generator, z[:, k]) for k in (0, 1))
@@ -280,7 +290,9 @@ def train(arguments: argparse.Namespace) -> None:
         if not distilling and (seen + size) / total >= arguments.teach:
             seconds = time.monotonic() - started
             save()
-            distil(model, average, data, arguments)
+            reader = read_codes(output / "codes.pt", arguments)
+            join(reader, average.teacher, average.generator)
+            model.load_state_dict(average.state_dict())
         if time.monotonic() - reported > arguments.report or seen >= total:
             reported, seconds = time.monotonic(), time.monotonic() - started
             error = evaluate(average, held_out, resolution, distilling, output, seen)
@@ -295,28 +307,92 @@ def train(arguments: argparse.Namespace) -> None:
     finish(average.generator, output, arguments.seed)
 
 
-def distil(model: Pair, average: Pair, data: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
-    """Teach the plain mapping network the averaged teacher's w: a regression, no pictures needed."""
-    mapping = average.generator.mapping.requires_grad_(True)
-    z = torch.from_numpy(np.concatenate([data["z"][:-HELD_OUT, 0], data["z"][:-HELD_OUT, 1]]))
-    codes = torch.from_numpy(np.concatenate([data["codes"][:-HELD_OUT, 0], data["codes"][:-HELD_OUT, 1]]))
-    with torch.no_grad():
-        w = torch.cat([average.teacher(part) for part in codes.split(8192)])
-        spread = w.std(0).clamp(min=0.02)
-    adam = torch.optim.Adam(mapping.parameters(), betas=(0.9, 0.99), fused=True)
-    steps, started = arguments.distil_steps, time.monotonic()
+class CodeReader(nn.Module):
+    """The first layers of the mapping network and a linear readout: z to the code of its face."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [CONFIG.z_dim] + [CONFIG.w_dim] * 3
+        self.layers = nn.ModuleList(
+            Linear(i, o, lr_multiplier=0.01) for i, o in zip(widths, widths[1:], strict=False)
+        )
+        self.readout = nn.Linear(CONFIG.w_dim, synthfaces.CODE_DIM)
+        # Attributes are functions of one coordinate each, mostly steps: let every unit of the first layer
+        # bend at some quantile of one coordinate. Training takes it from there, in half the time.
+        coordinates = torch.arange(CONFIG.w_dim) % USED_COORDINATES
+        quantiles = (torch.arange(CONFIG.w_dim) // USED_COORDINATES + 0.5) / math.ceil(
+            CONFIG.w_dim / USED_COORDINATES
+        )
+        sign = torch.where(torch.arange(CONFIG.w_dim) % 2 == 0, 1.0, -1.0)
+        first = self.layers[0]
+        with torch.no_grad():
+            first.weight.zero_()
+            first.weight[torch.arange(CONFIG.w_dim), coordinates] = sign / first.weight_gain
+            first.bias.copy_(-sign * torch.special.ndtri(quantiles) / first.bias_gain)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, z_dim), at unit mean square, to (N, CODE_DIM)."""
+        for layer in self.layers:
+            z = activate(layer(z))
+        return self.readout(z)
+
+
+def read_codes(path: Path, arguments: argparse.Namespace) -> CodeReader:
+    """Teach a network to read codes off z, once: a regression, no pictures needed."""
+    reader = CodeReader()
+    if path.exists():
+        reader.load_state_dict(torch.load(path, weights_only=True))
+        return reader
+    z = np.stack([normalise(synthfaces.latent(3, index)) for index in range(arguments.code_faces)])
+    codes = np.stack([synthfaces.code(synthfaces.Attributes.from_normal(row)) for row in z])
+    inputs, targets = torch.from_numpy(z).float(), torch.from_numpy(codes)
+    spread = targets.std(0).clamp(min=0.05)
+    kernels = [layer.weight for layer in reader.layers[1:]]
+    muon = Muon(kernels)
+    slow = [p for layer in reader.layers for p in layer.parameters() if not any(p is k for k in kernels)]
+    adam = torch.optim.Adam(
+        [{"params": slow}, {"params": reader.readout.parameters()}], betas=(0.9, 0.99), fused=True
+    )
+    steps, started, losses = arguments.code_steps, time.monotonic(), []
     rng = torch.Generator().manual_seed(arguments.seed)
     for step in range(steps):
-        adam.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 100) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
-        rows = torch.randint(len(z), (1024,), generator=rng)
-        loss = ((mapping(z[rows])[:, 0] - w[rows]) / spread).square().mean()
-        adam.zero_grad()
+        rate = min(1, (step + 1) / 50) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
+        adam.param_groups[0]["lr"] = 3e-3 * rate * MAPPING_RATE
+        adam.param_groups[1]["lr"] = 3e-3 * rate
+        rows = torch.randint(len(inputs), (512,), generator=rng)
+        loss = ((reader(inputs[rows]) - targets[rows]) / spread).square().mean()
+        reader.zero_grad()
         loss.backward()
         adam.step()
-        if step % 500 == 0 or step == steps - 1:
-            print(f"mapping {step} of {steps}: unexplained variance {loss.item():.4f} {time.monotonic() - started:.0f} s", flush=True)
-    mapping.requires_grad_(False)
-    model.load_state_dict(average.state_dict())
+        muon.step(0.02 * rate * MAPPING_RATE, unit=False)
+        losses.append(loss.item())
+        if step % 250 == 249:
+            print(
+                f"codes {step + 1} of {steps}: unexplained variance {np.mean(losses[-250:]):.4f} "
+                f"{time.monotonic() - started:.0f} s",
+                flush=True,
+            )
+    with atomic_path(path) as temporary:
+        torch.save(reader.state_dict(), temporary)
+    return reader
+
+
+@torch.no_grad()
+def join(reader: CodeReader, teacher: Teacher, generator: Generator) -> None:
+    """Make the plain mapping network of the reader's layers and the teacher's.
+
+    The reader's readout and the teacher's first layer have no activation in between: they become one layer.
+    """
+    layers = generator.mapping.layers
+    for layer, source in zip(layers, reader.layers, strict=False):
+        layer.load_state_dict(source.state_dict())
+    first = teacher.layers[0]
+    weight = first.weight * first.weight_gain
+    effective = [(weight @ reader.readout.weight, weight @ reader.readout.bias + first.bias)]
+    effective += [(layer.weight * layer.weight_gain, layer.bias) for layer in teacher.layers[1:]]
+    for layer, (weight, bias) in zip(layers[len(reader.layers) :], effective, strict=True):
+        layer.weight.copy_(weight / layer.weight_gain)
+        layer.bias.copy_(bias / layer.bias_gain)
 
 
 @torch.no_grad()
@@ -355,14 +431,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--faces", type=int, default=80_000, help="size of the training set")
     parser.add_argument("--processes", type=int, default=2, help="that draw the training set")
-    parser.add_argument("--images", type=int, default=600_000, help="pictures shown in all")
+    parser.add_argument("--images", type=int, default=400_000, help="pictures shown in all")
     parser.add_argument("--until-16", type=float, default=0.12, help="share of the training at 16 px")
-    parser.add_argument("--until-32", type=float, default=0.4, help="share of the training up to 32 px")
+    parser.add_argument("--until-32", type=float, default=0.37, help="share of the training up to 32 px")
     parser.add_argument("--teach", type=float, default=0.88, help="share of the training with the teacher")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--kernel-rate", type=float, default=0.02)
-    parser.add_argument("--distil-steps", type=int, default=6000)
+    parser.add_argument("--code-faces", type=int, default=300_000, help="faces that teach to read codes off z")
+    parser.add_argument("--code-steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=float, default=120, help="seconds between checkpoints")
