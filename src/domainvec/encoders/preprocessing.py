@@ -113,12 +113,17 @@ class Preprocessing:
             return images
         if size == (height, width):
             return images
-        resized = F.interpolate(images, size, mode=self.interpolation, align_corners=False, antialias=True)
-        # A bicubic kernel overshoots at hard edges, and 8-bit pictures cut that off. Pictures that are out of
-        # range themselves keep their range, and with it their gradients.
+        # A bicubic kernel overshoots at hard edges. 8-bit pictures cut that off, and Pillow does so after
+        # each of two passes, rows first. Pictures that are out of range themselves keep their range and their
+        # gradients.
         lowest = images.detach().amin(dim=(1, 2, 3), keepdim=True).clamp(max=-1)
         highest = images.detach().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)
-        return resized.clamp(lowest, highest)
+        for step in ((height, size[1]), size):
+            if step != images.shape[-2:]:
+                images = F.interpolate(
+                    images, step, mode=self.interpolation, align_corners=False, antialias=True
+                ).clamp(lowest, highest)
+        return images
 
     def _crop(self, images: Tensor) -> Tensor:
         if self.crop is None:

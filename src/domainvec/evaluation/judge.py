@@ -88,14 +88,15 @@ class Judge(nn.Module):
         """
         bundled = _BUNDLED / str(name_or_path)
         folder = bundled if (bundled / "config.json").is_file() else Path(name_or_path).expanduser()
+        for file in ("config.json", "model.safetensors"):
+            if not (folder / file).is_file():
+                raise CheckpointError(
+                    f"no judge {str(name_or_path)!r}: expected 'faces-judge' or a folder with config.json "
+                    f"and model.safetensors ({file} is missing)"
+                )
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             weights = load_file(folder / "model.safetensors")
-        except FileNotFoundError as error:
-            raise CheckpointError(
-                f"no judge {str(name_or_path)!r}: expected 'faces-judge' or a folder with config.json and "
-                f"model.safetensors ({Path(error.filename or folder).name} is missing)"
-            ) from error
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"the judge in {folder.name} cannot be read: {error}") from error
         if not isinstance(config, dict) or config.get("kind") != _KIND:
@@ -106,8 +107,9 @@ class Judge(nn.Module):
             judge = cls(config["names"], widths=config["widths"], resolution=config["resolution"])
             judge.load_state_dict({key: _cast(value, torch.float32) for key, value in weights.items()})
         except (KeyError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"the files of the judge {folder.name} do not fit each other: {error}"
+                f"the files of the judge {folder.name} do not fit each other: {reason}"
             ) from error
         return judge.eval().requires_grad_(False).to(device or "cpu")
 
@@ -122,13 +124,7 @@ class Judge(nn.Module):
         with atomic_path(Path(folder) / "config.json") as path:
             path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         with atomic_path(Path(folder) / "model.safetensors") as path:
-            save_file(
-                {
-                    key: value.to("cpu", torch.float16).contiguous()
-                    for key, value in self.state_dict().items()
-                },
-                path,
-            )
+            save_file({key: _cast(value, torch.float16) for key, value in self.state_dict().items()}, path)
 
 
 def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
@@ -138,5 +134,5 @@ def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
 
 
 def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Cast weights, and leave the batch counters alone."""
+    """Cast weights, and leave counters alone."""
     return value.to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
