@@ -696,6 +696,7 @@ def _main() -> None:
     _write_json(options.output / "metrics.json", metrics)
     with atomic_path(options.output / "README.md") as path:
         path.write_text(card(options.output.resolve().name, metrics, options))
+    (options.output / "checkpoint.pt").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
