@@ -266,7 +266,8 @@ def test_a_published_network_is_fetched_once_and_checked(site, published, networ
     for name, tensor in tensors_of(networks[0]).items():
         assert (generator.state_dict()[name] == tensor).all()
     assert generator.config.conv_clamp == 256
-    assert "NVIDIA Source Code License" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "NVIDIA Source Code License" in shown and "nvlabs.github.io/stylegan2-ada-pytorch/license" in shown
     expected = hashlib.sha256(published.read_bytes()).hexdigest()
     assert (published.parent / "afhqcat.pkl.sha256").read_text() == f"{expected}  afhqcat.pkl\n"
 

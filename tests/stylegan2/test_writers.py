@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,14 @@ def test_the_config_is_json_beside_the_weights_and_in_their_header(tmp_path) -> 
     assert json.loads((tmp_path / "config.json").read_text()) == expected
     with safe_open(str(tmp_path / "model.safetensors"), "pt") as file:
         assert json.loads(file.metadata()["domainvec"]) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such permissions there")
+def test_files_can_be_read_by_whom_any_new_file_can(tmp_path) -> None:
+    (tmp_path / "new").touch()
+    save_generator(make_networks()[0], tmp_path / "a")
+    modes = {path.stat().st_mode for path in [tmp_path / "new", *(tmp_path / "a").iterdir()]}
+    assert len(modes) == 1
 
 
 def test_saving_one_network_leaves_the_other(tmp_path) -> None:

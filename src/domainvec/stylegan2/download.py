@@ -45,8 +45,8 @@ PUBLISHED = {
 """Names of published checkpoints and where they lie under BASE_URL."""
 
 LICENSE = (
-    "This checkpoint is NVIDIA's, under the NVIDIA Source Code License: for research and evaluation only, "
-    "non-commercial (https://nvlabs.github.io/stylegan2-ada-pytorch/license.html)."
+    "{file} is NVIDIA's, under the NVIDIA Source Code License: for research and evaluation only, "
+    "non-commercial (https://nvlabs.github.io/{project}/license.html)."
 )
 
 _TIMEOUT_SECONDS = 30
@@ -99,9 +99,9 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
     recorded = path.with_name(f"{path.name}.sha256")
     if not path.exists():
         recorded.unlink(missing_ok=True)
-        print(LICENSE, file=sys.stderr)
+        print(LICENSE.format(file=path.name, project=PUBLISHED[name].partition("/")[0]), file=sys.stderr)
         download(url, path)
-    elif recorded.exists() and recorded.read_text().split()[:1] != [_sha256(path)]:
+    elif recorded.exists() and recorded.read_text(errors="replace").split()[:1] != [_sha256(path)]:
         raise DownloadError(
             f"{path} is not the file that was downloaded: its SHA-256 is another than in {recorded.name}. "
             "Delete both to fetch it again"
@@ -113,8 +113,13 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
             path.unlink(missing_ok=True)
         raise
     if not recorded.exists():
-        with atomic_path(recorded) as temporary:
-            temporary.write_text(f"{_sha256(path)}  {path.name}\n")
+        try:
+            with atomic_path(recorded) as temporary:
+                temporary.write_text(f"{_sha256(path)}  {path.name}\n")
+        except OSError as error:
+            raise DownloadError(
+                f"cannot write {recorded} ({error.strerror}); give the path of the file"
+            ) from None
 
 
 def download(url: str, path: Path, *, attempts: int = 4, pause_seconds: float = 1.0) -> None:
@@ -235,6 +240,8 @@ def _understood(url: str, response: http.client.HTTPResponse, start: int) -> _An
     etag = response.headers.get("ETag")
     weak = etag is None or etag.startswith("W/")
     validator = response.headers.get("Last-Modified") if weak else etag
+    if validator is not None and not (validator.isascii() and validator.isprintable()):
+        validator = None  # it could not be sent back
     if response.status == 206:
         part = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         if part is None or int(part[1]) != start:

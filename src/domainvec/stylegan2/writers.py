@@ -39,7 +39,7 @@ def save_folder(
         InputError: if the dtype is another, or a weight is too large for float16.
         CheckpointError: if the folder has a config.json that is not ours.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if dtype not in (torch.float32, torch.float16):
         raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float16")
@@ -54,7 +54,8 @@ def save_folder(
     shape = {kind: asdict(network.config)}
     header = json.dumps({"format_version": FORMAT_VERSION, **shape})
     with atomic_path(folder / FILE_NAMES[kind]) as path:
-        save_file(tensors, path, metadata={METADATA_KEY: header})
+        # Written here, since save_file makes files that nobody else may read.
+        path.write_bytes(save(tensors, metadata={METADATA_KEY: header}))
     with atomic_path(config_path) as path:
         path.write_text(json.dumps({**settings, "format_version": FORMAT_VERSION, **shape}, indent=2) + "\n")
 
