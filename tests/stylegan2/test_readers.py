@@ -199,6 +199,19 @@ def test_arrays_of_another_byte_order_and_memory_order(tmp_path) -> None:
     assert_same(load_generator(path), generator, rtol=1e-6)
 
 
+def test_numbers_in_place_of_arrays(tmp_path) -> None:
+    """TensorFlow gives variables without axes as plain NumPy numbers."""
+    generator, discriminator = make_networks()
+    critic, averaged = tensorflow_networks(generator, discriminator)
+    synthesis = averaged.components["synthesis"].variables
+    for name in [name for name in synthesis if name.endswith("noise_strength")]:
+        synthesis[name] = np.float32(synthesis[name])
+    path = tmp_path / "network.pkl"
+    for protocol in (2, 4):
+        path.write_bytes(tensorflow_pickle(critic, averaged, protocol))
+        assert_same(load_generator(path), generator, rtol=1e-6)
+
+
 def test_another_learning_rate_of_the_mapping_is_folded_in(tmp_path) -> None:
     generator, discriminator = make_networks()
     modules = nvidia_modules(generator, discriminator)

@@ -106,15 +106,16 @@ def discriminator_names(num_sizes: int) -> dict[str, str]:
 
 def _read_generator(network: object) -> Weights[GeneratorConfig]:
     settings, variables = _flatten(network)
-    _check_settings(settings, "skip")
     if any("StyleMod" in name or "ToRGB_lod" in name for name in variables):
         raise CheckpointError(
             "the pickle holds a StyleGAN1 (or progressive) generator; expected a StyleGAN2 one"
         )
+    _check_settings(settings, "skip")
     num_sizes = _num_sizes(variables)
     names = generator_names(num_sizes, count_numbered(variables, r"Dense(\d{1,2})/"))
     weights = rename(names, variables, lambda name: _convert(name, variables[name]), "generator")
-    ratio = to_number(settings.get("mapping_lrmul", _MAPPING_LR_MULTIPLIER)) / _MAPPING_LR_MULTIPLIER
+    multiplier = settings.get("mapping_lrmul")
+    ratio = 1.0 if multiplier is None else to_number(multiplier) / _MAPPING_LR_MULTIPLIER
     if ratio != 1:
         weights = {k: v * ratio if k.startswith("mapping.layers.") else v for k, v in weights.items()}
     return generator_weights(weights, _clamp(settings))
@@ -124,9 +125,7 @@ def _read_discriminator(network: object) -> Weights[DiscriminatorConfig]:
     settings, variables = _flatten(network)
     _check_settings(settings, "resnet")
     if any("FromRGB_lod" in name for name in variables):
-        raise CheckpointError(
-            "the pickle holds a StyleGAN1 (or progressive) network; expected a StyleGAN2 one"
-        )
+        raise CheckpointError("the discriminator reads every resolution's colours; expected a residual one")
     names = discriminator_names(_num_sizes(variables))
     weights = rename(names, variables, lambda name: _convert(name, variables[name]), "discriminator")
     group_size = settings.get("mbstd_group_size", 4)
@@ -173,8 +172,8 @@ def _table(value: object) -> dict[object, object]:
 
 def _check_settings(settings: Mapping[object, object], architecture: str) -> None:
     for name, expected in {**_SETTINGS, "architecture": architecture}.items():
-        found = settings.get(name, expected)
-        if found == expected or (isinstance(expected, list) and found in (tuple(expected), None)):
+        found = settings.get(name)
+        if found is None or found == expected or (isinstance(found, tuple) and list(found) == expected):
             continue
         shown = found if isinstance(found, int) else quote(found) if isinstance(found, str) else "another"
         hint = "; conditional networks are not supported" if name == "label_size" else ""

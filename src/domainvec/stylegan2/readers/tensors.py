@@ -55,6 +55,7 @@ _PARAMETER = "torch._utils._rebuild_parameter"
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _ARRAY = "numpy.core.multiarray._reconstruct"
 _BUFFER = "numpy.core.numeric._frombuffer"
+_SCALAR = "numpy.core.multiarray.scalar"
 # The dtypes that NumPy pickles by these names; subarrays, records and objects are not among them.
 _ARRAY_DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
 
@@ -75,8 +76,8 @@ class Storage:
 
 
 def is_tensor(value: object) -> bool:
-    """Whether an unpickled object stands for a tensor or an array."""
-    return isinstance(value, Record) and value.name in (_PARAMETER, _TENSOR, _ARRAY, _BUFFER)
+    """Whether an unpickled object stands for a tensor, an array or a NumPy number."""
+    return isinstance(value, Record) and value.name in (_PARAMETER, _TENSOR, _ARRAY, _BUFFER, _SCALAR)
 
 
 def to_tensor(value: object) -> Tensor:
@@ -91,6 +92,8 @@ def to_tensor(value: object) -> Tensor:
         tensor = _rebuild_tensor(value.arguments)
     elif isinstance(value, Record) and value.name in (_ARRAY, _BUFFER):
         tensor = torch.from_numpy(_rebuild_array(value))
+    elif isinstance(value, Record) and value.name == _SCALAR:
+        tensor = torch.tensor(to_number(value))
     else:
         raise CheckpointError(f"expected a tensor, found {kind(value)}")
     return tensor.to(torch.float32)
@@ -98,11 +101,7 @@ def to_tensor(value: object) -> Tensor:
 
 def to_number(value: object) -> float:
     """A number, or the NumPy scalar that a record stands for."""
-    if (
-        isinstance(value, Record)
-        and value.name == "numpy.core.multiarray.scalar"
-        and len(value.arguments) == 2
-    ):
+    if isinstance(value, Record) and value.name == _SCALAR and len(value.arguments) == 2:
         dtype, data = _dtype(value.arguments[0]), as_bytes(value.arguments[1])
         if len(data) != dtype.itemsize:
             raise CheckpointError(f"a number of {dtype.itemsize} bytes has {len(data)}")
