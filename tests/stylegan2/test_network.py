@@ -1,4 +1,4 @@
-"""The generator's and the discriminator's properties; their values are held against references in test_readers."""
+"""Properties of the networks; their values are held against references in test_readers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_ffhq_widths_give_the_published_size_of_a_domain_vector() -> None:
 
 
 @pytest.mark.parametrize("resolution", [4, 8, 16, 32])
-def test_stopping_early_gives_a_smaller_picture(generator: Generator, w: torch.Tensor, resolution: int) -> None:
+def test_stopping_early_gives_a_smaller_picture(
+    generator: Generator, w: torch.Tensor, resolution: int
+) -> None:
     assert generator.synthesis(w, resolution=resolution).shape == (3, 3, resolution, resolution)
 
 
@@ -166,7 +168,10 @@ def test_fingerprint_survives_half_precision_and_rescaled_kernels(generator: Gen
     [
         (lambda g, w: g.mapping(torch.randn(2, 13)), r"z has shape \(2, 13\); expected \(N, 12\)"),
         (lambda g, w: g.synthesis(w[:, 0]), r"w has shape \(3, 10\); expected \(N, 8, 10\)"),
-        (lambda g, w: g.synthesis(w, resolution=64), r"resolution is 64; expected a power of two from 4 to 32"),
+        (
+            lambda g, w: g.synthesis(w, resolution=64),
+            r"resolution is 64; expected a power of two from 4 to 32",
+        ),
         (lambda g, w: g.synthesis(w, resolution=12), r"resolution is 12; expected a power of two"),
         (
             lambda g, w: g.synthesis(w, Domain([torch.zeros(14)])),

@@ -170,4 +170,4 @@ def adapt(
         leftover.unlink(missing_ok=True)
     typer.echo(f"{output}: {result.domain.size:,} numbers, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
-    typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same in the new domain")
+    typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")

@@ -19,7 +19,8 @@ from domainvec.stylegan2.layers import EPSILON, Conv, Linear, activate
 def minibatch_deviation(x: Tensor, group_size: int, num_channels: int) -> Tensor:
     """Append the standard deviation over groups of the batch, as ``num_channels`` constant feature maps.
 
-    Progressive GAN (Karras et al. 2018), arXiv:1710.10196, section 3. Groups hold every (N / group)-th picture.
+    Progressive GAN (Karras et al. 2018), arXiv:1710.10196, section 3. Groups hold every
+    (N / group)-th picture.
     """
     n, c, h, w = x.shape
     group = min(group_size, n)
@@ -45,7 +46,8 @@ class ResidualBlock(nn.Module):
         """(N, in, H, W) to (N, out, H/2, W/2)."""
         gain = math.sqrt(0.5)
         y = activate(self.conv0(x), clamp=self.conv_clamp)
-        return self.skip(x) * gain + activate(self.conv1(y), gain, self.conv_clamp)
+        skipped: Tensor = self.skip(x) * gain
+        return skipped + activate(self.conv1(y), gain, self.conv_clamp)
 
 
 class Discriminator(nn.Module):
@@ -86,7 +88,8 @@ class Discriminator(nn.Module):
         if self.config.mbstd_channels:
             x = minibatch_deviation(x, self.config.mbstd_group_size, self.config.mbstd_channels)
         x = activate(self.conv(x), clamp=clamp)
-        return self.out(activate(self.fc(x.flatten(1).to(self.fc.weight.dtype))))
+        logits: Tensor = self.out(activate(self.fc(x.flatten(1).to(self.fc.weight.dtype))))
+        return logits
 
     @classmethod
     def from_pretrained(

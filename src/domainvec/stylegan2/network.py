@@ -1,4 +1,4 @@
-"""The StyleGAN2 generator: noise z, through a mapping network, to latents w, through a synthesis network, to pictures.
+"""The StyleGAN2 generator: a mapping network from noise z to latents w, a synthesis network to pictures.
 
 StyleGAN2 (Karras et al. 2020), arXiv:1912.04958: the "skip" architecture, where every resolution adds its
 colours to the up-sampled sum of those before.
@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -51,16 +52,12 @@ class Mapping(nn.Module):
     def __init__(self, z_dim: int, w_dim: int, num_layers: int, num_ws: int) -> None:
         super().__init__()
         widths = [z_dim] + [w_dim] * num_layers
-        self.layers = nn.ModuleList(
-            Linear(i, o, lr_multiplier=0.01) for i, o in zip(widths, widths[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(Linear(i, o, lr_multiplier=0.01) for i, o in pairwise(widths))
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.z_dim = z_dim
         self.num_ws = num_ws
 
-    def forward(
-        self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
-    ) -> Tensor:
+    def forward(self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
         """Latents of noise.
 
         Args:
@@ -157,8 +154,7 @@ class Synthesis(nn.Module):
         self, domain: Multipliers | None, batch_size: int
     ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None], Sequence[Tensor | None]]:
         """The three parts of a domain, checked against this network; None for what it lacks."""
-        conv_widths = [conv.weight.shape[1] for conv in self.convs]
-        rgb_widths = [to_rgb.weight.shape[1] for to_rgb in self.to_rgbs]
+        conv_widths, rgb_widths = _input_widths(self.convs), _input_widths(self.to_rgbs)
 
         def part(name: str, widths: list[int]) -> Sequence[Tensor | None]:
             tensors = getattr(domain, name) if domain is not None else None
@@ -175,7 +171,15 @@ class Synthesis(nn.Module):
                 )
             return list(tensors)
 
-        return part("offsets", conv_widths), part("rgb_offsets", rgb_widths), part("rgb_bias", [3] * len(rgb_widths))
+        return (
+            part("offsets", conv_widths),
+            part("rgb_offsets", rgb_widths),
+            part("rgb_bias", [3] * len(rgb_widths)),
+        )
+
+
+def _input_widths(layers: nn.ModuleList) -> list[int]:
+    return [layer.get_parameter("weight").shape[1] for layer in layers]
 
 
 class Generator(nn.Module):
@@ -210,7 +214,7 @@ class Generator(nn.Module):
     @property
     def conv_channels(self) -> tuple[int, ...]:
         """Input width of each 3 × 3 convolution in forward order; the sum is a domain vector's size."""
-        return tuple(conv.weight.shape[1] for conv in self.synthesis.convs)
+        return tuple(_input_widths(self.synthesis.convs))
 
     @property
     def rgb_channels(self) -> tuple[int, ...]:
@@ -219,7 +223,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, domain: Multipliers | None = None) -> Tensor:
         """Pictures (N, 3, resolution, resolution) of noise (N, z_dim), with constant noise maps."""
-        return self.synthesis(self.mapping(z), domain)
+        images: Tensor = self.synthesis(self.mapping(z), domain)
+        return images
 
     @property
     def fingerprint(self) -> str:
