@@ -7,9 +7,9 @@ should give, so the generator is taught in pairs: z, normalised as the mapping n
 (`synthfaces.Attributes.from_normal`); its code (`synthfaces.code`) goes through a small teacher network to w;
 the synthesis network draws it; the loss compares the drawing with the true one, first at 16 px, then at 32 px
 and 64 px. A third of the pictures take shape from one z (coarse layers) and colour from another (fine layers),
-so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its layers and the
-teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are tuned together on
-pictures to the end. What is saved is a plain StyleGAN2 generator.
+so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its layers
+and the teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are tuned
+together on pictures to the end. What is saved is a plain StyleGAN2 generator.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ class Teacher(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [synthfaces.CODE_DIM, 384, 384, CONFIG.w_dim]
-        self.layers = nn.ModuleList(Linear(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(Linear(i, o) for i, o in pairwise(widths))
 
     def forward(self, code: Tensor) -> Tensor:
         """(N, CODE_DIM) to (N, w_dim)."""
@@ -155,7 +156,8 @@ def drawing_loss(drawn: Tensor, true: Tensor) -> Tensor:
 class Muon:
     """Momentum, made orthogonal: for the kernels, whose scale the demodulation ignores.
 
-    Jordan et al. 2024, "Muon: an optimizer for hidden layers"; the five Newton-Schulz steps' coefficients are theirs.
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers"; the five Newton-Schulz steps' coefficients are
+    theirs.
     """
 
     def __init__(self, parameters: list[nn.Parameter], momentum: float = 0.95) -> None:
@@ -247,7 +249,9 @@ def train(arguments: argparse.Namespace) -> None:
         with atomic_path(output / "curve.json") as path:
             path.write_text(json.dumps(curve, indent=1))
 
-    synthesis = torch.compile(model.generator.synthesis, dynamic=False) if arguments.compile else model.generator.synthesis
+    synthesis = model.generator.synthesis
+    if arguments.compile:
+        synthesis = torch.compile(synthesis, dynamic=False)
     size, total = arguments.batch, arguments.images
     started, reported, losses = time.monotonic() - seconds, time.monotonic(), []
     while seen < total:
@@ -313,9 +317,7 @@ class CodeReader(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [CONFIG.z_dim] + [CONFIG.w_dim] * 3
-        self.layers = nn.ModuleList(
-            Linear(i, o, lr_multiplier=0.01) for i, o in zip(widths, widths[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(Linear(i, o, lr_multiplier=0.01) for i, o in pairwise(widths))
         self.readout = nn.Linear(CONFIG.w_dim, synthfaces.CODE_DIM)
         # Attributes are functions of one coordinate each, mostly steps: let every unit of the first layer
         # bend at some quantile of one coordinate. Training takes it from there, in half the time.
@@ -397,7 +399,12 @@ def join(reader: CodeReader, teacher: Teacher, generator: Generator) -> None:
 
 @torch.no_grad()
 def evaluate(
-    average: Pair, held_out: tuple[Tensor, Tensor, Tensor], resolution: int, plain: bool, output: Path, seen: int
+    average: Pair,
+    held_out: tuple[Tensor, Tensor, Tensor],
+    resolution: int,
+    plain: bool,
+    output: Path,
+    seen: int,
 ) -> float:
     """Mean absolute difference to faces never trained on; a grid of truths above drawings."""
     z, codes, true = held_out
@@ -426,7 +433,9 @@ CONFIG_NUM_WS = 2 * len(CONFIG.channels)
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/faces"))
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--faces", type=int, default=80_000, help="size of the training set")
@@ -438,12 +447,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--kernel-rate", type=float, default=0.02)
-    parser.add_argument("--code-faces", type=int, default=300_000, help="faces that teach to read codes off z")
+    parser.add_argument(
+        "--code-faces", type=int, default=300_000, help="faces that teach to read codes off z"
+    )
     parser.add_argument("--code-steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=float, default=120, help="seconds between checkpoints")
-    parser.add_argument("--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)"
+    )
     train(parser.parse_args())
 
 
