@@ -6,10 +6,10 @@ Adversarial training from scratch is slow on a CPU. This world knows, for each n
 should give, so the generator is taught in pairs: z, normalised as the mapping network does, is a face
 (`synthfaces.Attributes.from_normal`); its code (`synthfaces.code`) goes through a small teacher network to w;
 the synthesis network draws it; the loss compares the drawing with the true one, first at 16 px, then at 32 px
-and 64 px. A third of the pictures take shape from one z (coarse layers) and colour from another (fine layers),
-so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its layers
-and the teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are tuned
-together on pictures to the end. What is saved is a plain StyleGAN2 generator.
+and 64 px. A third of the pictures take shape from one z (coarse layers), colour from another (fine layers),
+so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its
+layers and the teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are
+tuned together on pictures to the end. What is saved is a plain StyleGAN2 generator.
 """
 
 from __future__ import annotations
