@@ -51,7 +51,9 @@ def opened_zip(path: Path) -> Iterator[object]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
-        raise CheckpointError(f"the archive is cut off or damaged ({error}); fetch the file again") from None
+        raise CheckpointError(
+            f"the archive is cut off or damaged ({quote(str(error))}); fetch the file again"
+        ) from None
     with archive:
         yield _read_zip(archive, path.stat().st_size)
 
@@ -183,4 +185,6 @@ def _read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
         RuntimeError,
         struct.error,
     ) as error:
-        raise CheckpointError(f"entry {quote(name)} of the archive is damaged ({error})") from None
+        raise CheckpointError(
+            f"entry {quote(name)} of the archive is damaged ({quote(str(error))})"
+        ) from None

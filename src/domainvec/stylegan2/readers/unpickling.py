@@ -175,7 +175,7 @@ class _Machine:
             ) from None
         except ValueError as error:  # from genops: an unknown opcode, or an argument that ends too early
             raise CheckpointError(
-                f"the pickle is cut off or damaged after byte {position}: {error}"
+                f"the pickle is cut off or damaged after byte {position}: {quote(str(error))}"
             ) from None
         raise AssertionError("genops ends with STOP or raises")
 
