@@ -1,11 +1,14 @@
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import domainvec
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 PACKAGES = Path(__file__).parents[1] / "src"
 
 
@@ -39,3 +42,9 @@ def test_importing_does_no_work():
 @pytest.mark.parametrize("package", ["domainvec", "synthfaces"])
 def test_packages_say_that_they_are_typed(package):
     assert (PACKAGES / package / "py.typed").is_file()
+
+
+def test_the_installed_command_starts():
+    # Read as text: Python 3.10 has no reader of TOML, and the tests also run where nothing is installed.
+    script = re.search(r'^domainvec = "([\w.]+):(\w+)"$', PROJECT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert callable(getattr(import_module(script[1]), script[2]))
