@@ -44,10 +44,8 @@ PUBLISHED = {
 }
 """Names of published checkpoints and where they lie under BASE_URL."""
 
-LICENSE = (
-    "{file} is NVIDIA's, under the NVIDIA Source Code License: for research and evaluation only, "
-    "non-commercial (https://nvlabs.github.io/{project}/license.html)."
-)
+LICENSE = "NVIDIA Source Code License (for research and evaluation only, non-commercial)"
+"""What all of them are under."""
 
 _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 20
@@ -99,7 +97,9 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
     recorded = path.with_name(f"{path.name}.sha256")
     if not path.exists():
         recorded.unlink(missing_ok=True)
-        print(LICENSE.format(file=path.name, project=PUBLISHED[name].partition("/")[0]), file=sys.stderr)
+        project = PUBLISHED[name].partition("/")[0]
+        terms = f"https://nvlabs.github.io/{project}/license.html"
+        print(f"{path.name} is under the {LICENSE}: {terms}", file=sys.stderr)
         download(url, path)
     elif recorded.exists() and recorded.read_text(errors="replace").split()[:1] != [_sha256(path)]:
         raise DownloadError(
