@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="*", default=["faces-clip", "faces-clip-robust"])
     parser.add_argument("--parameterization", help="the guidance's own by default")
     parser.add_argument("--steps", type=int, help="the guidance's own by default")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     options = parser.parse_args()
@@ -147,6 +148,7 @@ def main() -> None:
                 steps=options.steps,
                 seed=options.seed,
                 parameterization=options.parameterization,
+                precision=options.precision,
             )
             row = measure(generator, result, name, options.output)
             options.runs.mkdir(parents=True, exist_ok=True)

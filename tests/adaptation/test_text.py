@@ -97,7 +97,7 @@ def test_defaults_follow_the_guidance(generator) -> None:
     robust = dv.adapt(toy_generator(32), encoder, "red", steps=1, learning_rate=0.01).settings
     assert (robust.parameterization, robust.batch_size, robust.style_mixing) == ("modulation+rgb", 8, 0.0)
     assert (robust.learning_rate, robust.warmup_steps, robust.decay_fraction) == (0.01, 10, 0.4)
-    assert default_training(FACES).steps == 120
+    assert default_training(FACES).steps == 160
 
 
 def test_callback_is_told_of_each_step(generator, encoder) -> None:

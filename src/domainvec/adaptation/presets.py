@@ -33,7 +33,7 @@ PUBLISHED_TRAINING = Training(
 
 ROBUST_TRAINING = Training(
     parameterization="modulation+rgb",
-    steps=120,
+    steps=160,
     batch_size=8,
     learning_rate=0.05,
     warmup_steps=10,

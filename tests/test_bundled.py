@@ -1,0 +1,94 @@
+"""The models that come with the package: there, small, described, and fit for what they are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import domainvec as dv
+import synthfaces
+from domainvec.evaluation import Judge
+from domainvec.guidance.objective import default_guidance
+from domainvec.images import from_uint8
+
+BUNDLED = Path(dv.__file__).parent / "bundled"
+NAMES = ["faces", "faces-clip", "faces-clip-robust", "faces-judge"]
+ENCODERS = ["faces-clip", "faces-clip-robust"]
+DOMAINS = ["photo", "pencil_sketch", "neon", "zombie", "clown"]
+
+
+@pytest.fixture(scope="module")
+def generator() -> dv.Generator:
+    return dv.Generator.from_pretrained("faces")
+
+
+def draws(domain: str, count: int = 12) -> torch.Tensor:
+    return from_uint8(synthfaces.draw_many([synthfaces.sample(77, i) for i in range(count)], domain))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_small_half_precision_and_have_a_card(name: str) -> None:
+    assert (BUNDLED / name / "model.safetensors").stat().st_size <= 12_000_000
+    assert len((BUNDLED / name / "README.md").read_text()) > 300
+    assert not [path for path in (BUNDLED / name).iterdir() if path.suffix in (".pt", ".pkl", ".bin")]
+
+
+def test_generator_draws_the_face_that_its_noise_means(generator: dv.Generator) -> None:
+    """A sample is nearer to the true drawing of its own noise than to those of the others."""
+    z = torch.randn(24, generator.z_dim, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        samples = generator(z)
+    normalised = (z / z.square().mean(1, keepdim=True).sqrt()).double().numpy()
+    faces = [synthfaces.Attributes.from_normal(row) for row in normalised]
+    truth = from_uint8(synthfaces.draw_many(faces))
+    distances = torch.cdist(samples.flatten(1), truth.flatten(1), p=1) / samples[0].numel()
+    assert (distances.argmin(1) == torch.arange(24)).float().mean() > 0.9
+    assert distances.diagonal().mean() < 0.08
+
+
+def test_truncation_and_style_mixing_stay_faces(generator: dv.Generator) -> None:
+    z = torch.randn(16, generator.z_dim, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        w = generator.mapping(z)
+        mixed = torch.cat([w[:, :5], w.roll(1, 0)[:, 5:]], 1)
+        pictures = [generator.synthesis(x) for x in (generator.mapping(z, truncation_psi=0.5), mixed)]
+        judge = Judge.from_pretrained()
+        photo = judge.names.index("photo")
+        for images in pictures:
+            assert judge(images.clamp(-1, 1)).softmax(1)[:, photo].mean() > 0.5
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_know_the_domains_by_name(name: str) -> None:
+    encoder = dv.Encoder.from_pretrained(name)
+    texts = encoder.encode_texts([f"a {synthfaces.DOMAINS[domain].phrases[0]} of a face" for domain in DOMAINS])
+    with torch.no_grad():
+        named = [(encoder.encode_images(draws(domain)) @ texts.T).argmax(1) for domain in DOMAINS]
+    shares = [(labels == index).float().mean().item() for index, labels in enumerate(named)]
+    assert np.mean(shares) > 0.85, dict(zip(DOMAINS, shares, strict=True))
+
+
+def test_encoders_agree_on_the_guidance_that_suits_them() -> None:
+    encoders = [dv.Encoder.from_pretrained(name) for name in ENCODERS]
+    assert default_guidance(encoders).augmentation is not None
+    assert encoders[0].fingerprint != encoders[1].fingerprint
+
+
+def test_judge_names_the_domains() -> None:
+    judge = Judge.from_pretrained()
+    assert set(judge.names) == set(synthfaces.DOMAINS)
+    for domain in ("pencil_sketch", "neon", "zombie", "clown"):
+        with torch.no_grad():
+            named = judge(draws(domain)).argmax(1)
+        assert (named == judge.names.index(domain)).float().mean() > 0.9
+
+
+def test_a_few_steps_bring_the_sample_towards_the_text(generator: dv.Generator) -> None:
+    encoder = dv.Encoder.from_pretrained("faces-clip")
+    result = dv.adapt(generator, encoder, "a pencil sketch", steps=6, batch_size=4, warmup_steps=0)
+    losses = [record["parts"]["direction"] for record in result.history]
+    assert losses[-1] < losses[0]
+    assert result.domain.size == sum(generator.conv_channels) + sum(generator.rgb_channels) + 3 * 5
