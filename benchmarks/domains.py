@@ -69,7 +69,9 @@ def spread(images: Tensor) -> float:
 
 
 @torch.no_grad()
-def measure(generator: dv.Generator, result: dv.AdaptationResult, name: str, folder: Path) -> dict[str, object]:
+def measure(
+    generator: dv.Generator, result: dv.AdaptationResult, name: str, folder: Path
+) -> dict[str, object]:
     """Compare adapted faces with their true drawings, and draw the grid of the first ones."""
     judge = Judge.from_pretrained()
     z = torch.randn(FACES, generator.z_dim, generator=torch.Generator().manual_seed(SEED))
@@ -107,8 +109,8 @@ def measure(generator: dv.Generator, result: dv.AdaptationResult, name: str, fol
 def table(rows: list[dict[str, object]]) -> str:
     """The rows as Markdown, best first."""
     lines = [
-        "| domain | prompt | judge (before) | judge on the truth | distance (share) | own truth nearest (before) "
-        "| diversity | seconds |",
+        "| domain | prompt | judge (before) | judge on the truth | distance (share) "
+        "| own truth nearest (before) | diversity | seconds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in sorted(rows, key=lambda row: -float(str(row["judge"]))):
@@ -122,10 +124,14 @@ def table(rows: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Adapt to each domain that is not done yet, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=Path("docs/domains"), help="folder of the grids")
     parser.add_argument("--runs", type=Path, default=Path("runs/domains"), help="folder of what is done")
-    parser.add_argument("--domains", nargs="*", default=[name for name in synthfaces.DOMAINS if name != PHOTO])
+    parser.add_argument(
+        "--domains", nargs="*", default=[name for name in synthfaces.DOMAINS if name != PHOTO]
+    )
     parser.add_argument("--generator", default="faces")
     parser.add_argument("--encoders", nargs="*", default=["faces-clip", "faces-clip-robust"])
     parser.add_argument("--parameterization", help="the guidance's own by default")
@@ -161,8 +167,8 @@ def main() -> None:
     reached = [row for row in rows if row["judge"] >= 0.8]
     kept = [row for row in reached if row["own"] >= 0.8]
     print(
-        f"\n{len(reached)} of {len(rows)} domains reach judge probability 0.8; in {len(kept)} of them at least "
-        f"80 % of the faces are nearest to their own true drawing. "
+        f"\n{len(reached)} of {len(rows)} domains reach judge probability 0.8; in {len(kept)} of them "
+        f"at least 80 % of the faces are nearest to their own true drawing. "
         f"Mean seconds {np.mean([row['seconds'] for row in rows]):.0f}."
     )
     if options.json:

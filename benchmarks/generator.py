@@ -6,8 +6,10 @@ Prints, on fresh noise that no training has seen:
 
     distance   mean absolute difference of samples and the true drawings of the same z, pixels on [-1, 1]
     own        share of samples whose own true drawing is the nearest of 256 (see benchmarks/domains.py)
-    photo      mean probability of "photo" by the judge: samples, truncated, styles mixed at a random layer, draws
-    Fréchet    distance of features of the judge between samples and draws, and between two sets of draws (floor)
+    photo      mean probability of "photo" by the judge: samples, truncated, styles mixed at a random layer,
+               drawings
+    frechet    distance of the judge's features between samples and drawings, and between two sets of
+               drawings (floor)
 
 and draws sixteen unselected samples, the same truncated, and mixed styles.
 """
@@ -30,7 +32,7 @@ from domainvec.images import grid, save_png
 
 
 def frechet(first: Tensor, second: Tensor) -> float:
-    """Fréchet distance of two sets of features (N, D), as if normal (Heusel et al. 2017, arXiv:1706.08500)."""
+    """Fréchet distance of two sets of features (N, D) (Heusel et al. 2017, arXiv:1706.08500)."""
     a, b = first.double().numpy(), second.double().numpy()
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     root = scipy.linalg.sqrtm(cov_a @ cov_b).real
@@ -47,7 +49,9 @@ def mix_styles(w: Tensor, rng: torch.Generator) -> Tensor:
 @torch.no_grad()
 def main() -> None:
     """Measure, print one JSON object, write the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--generator", default="faces")
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))

@@ -65,7 +65,9 @@ def test_truncation_and_style_mixing_stay_faces(generator: dv.Generator) -> None
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoders_know_the_domains_by_name(name: str) -> None:
     encoder = dv.Encoder.from_pretrained(name)
-    texts = encoder.encode_texts([f"a {synthfaces.DOMAINS[domain].phrases[0]} of a face" for domain in DOMAINS])
+    texts = encoder.encode_texts(
+        [f"a {synthfaces.DOMAINS[domain].phrases[0]} of a face" for domain in DOMAINS]
+    )
     with torch.no_grad():
         named = [(encoder.encode_images(draws(domain)) @ texts.T).argmax(1) for domain in DOMAINS]
     shares = [(labels == index).float().mean().item() for index, labels in enumerate(named)]
