@@ -1,6 +1,6 @@
 """Train the bundled 64 px generator on the photo domain of the face world, on a CPU, resumable.
 
-    python recipes/train_generator.py --output runs/faces --images 400000
+    python recipes/train_generator.py --output runs/faces
 
 Adversarial training from scratch is slow on a CPU. This world knows, for each noise z, the picture that z
 should give, so the generator is taught in pairs: z, normalised as the mapping network does, is a face
@@ -37,6 +37,7 @@ from domainvec.stylegan2.layers import Linear, activate
 CONFIG = GeneratorConfig(
     resolution=64, z_dim=64, w_dim=384, mapping_layers=6, channels=(256, 256, 192, 96, 48)
 )
+NUM_WS = 2 * len(CONFIG.channels)
 COLOUR_COORDINATES = [2, 4, 5, 6, 7, 16, 19, 21, 22, 23, 33, 34, 35, 36, 37, 38]
 """Coordinates of z that only colour a face: skin, hair, eyes, lips, frames, hat, background, clothes."""
 COLOUR_LAYER = 5
@@ -271,7 +272,7 @@ def train(arguments: argparse.Namespace) -> None:
             shape, colour = (mapped(model.generator, z[:, k]) for k in (0, 1))
         else:
             shape, colour = (model.teacher(codes[:, k]) for k in (0, 1))
-        w = layer_latents(shape, colour, CONFIG_NUM_WS)
+        w = layer_latents(shape, colour, NUM_WS)
         drawn = synthesis(w, None, "none", resolution, dtype=torch.bfloat16)
         loss = drawing_loss(drawn, true)
         adam.zero_grad()
@@ -412,7 +413,7 @@ def evaluate(
     shape, colour = (
         mapped(average.generator, z[:, k]) if plain else average.teacher(codes[:, k]) for k in (0, 1)
     )
-    w = layer_latents(shape, colour, CONFIG_NUM_WS)
+    w = layer_latents(shape, colour, NUM_WS)
     drawn = torch.cat([average.generator.synthesis(part, None, "none", resolution) for part in w.split(64)])
     rows = [x[k : k + 16] for k in (0, 16, 48, 64) for x in (true, drawn)]
     pictures.save_png(pictures.grid(rows, scale=128 // resolution), output / f"samples-{seen:07d}.png")
@@ -428,9 +429,6 @@ def finish(generator: Generator, output: Path, seed: int) -> None:
     print(f"saved {output / 'faces'}", flush=True)
 
 
-CONFIG_NUM_WS = 2 * len(CONFIG.channels)
-
-
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(
@@ -438,19 +436,19 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/faces"))
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
-    parser.add_argument("--faces", type=int, default=80_000, help="size of the training set")
+    parser.add_argument("--faces", type=int, default=24_000, help="size of the training set")
     parser.add_argument("--processes", type=int, default=2, help="that draw the training set")
-    parser.add_argument("--images", type=int, default=400_000, help="pictures shown in all")
-    parser.add_argument("--until-16", type=float, default=0.12, help="share of the training at 16 px")
-    parser.add_argument("--until-32", type=float, default=0.37, help="share of the training up to 32 px")
-    parser.add_argument("--teach", type=float, default=0.88, help="share of the training with the teacher")
+    parser.add_argument("--images", type=int, default=172_000, help="pictures shown in all")
+    parser.add_argument("--until-16", type=float, default=0.13, help="share of the training at 16 px")
+    parser.add_argument("--until-32", type=float, default=0.5, help="share of the training up to 32 px")
+    parser.add_argument("--teach", type=float, default=0.84, help="share of the training with the teacher")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--kernel-rate", type=float, default=0.02)
     parser.add_argument(
-        "--code-faces", type=int, default=300_000, help="faces that teach to read codes off z"
+        "--code-faces", type=int, default=200_000, help="faces that teach to read codes off z"
     )
-    parser.add_argument("--code-steps", type=int, default=6000)
+    parser.add_argument("--code-steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=float, default=120, help="seconds between checkpoints")
