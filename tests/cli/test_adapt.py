@@ -1,15 +1,11 @@
 import json
 import signal
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-import domainvec
 from domainvec.domains import Domain
-
-BUNDLED = Path(domainvec.__file__).parent / "bundled"
 
 
 @pytest.fixture
@@ -158,7 +154,6 @@ def test_the_bar_of_a_terminal(monkeypatch, capsys):
     assert "loss 0.250" in err
 
 
-@pytest.mark.skipif(not (BUNDLED / "faces").is_dir(), reason="the bundled models are not there yet")
 def test_the_bundled_models(run, tmp_path):
     path = tmp_path / "sketch.safetensors"
     code, _, err = run("adapt", "--to", "a pencil sketch", "--steps", 2, "-o", path)
