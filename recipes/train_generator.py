@@ -170,7 +170,8 @@ class Muon:
     def step(self, learning_rate: float, *, unit: bool = True) -> None:
         """Move every kernel by ``learning_rate`` in root mean square; ``unit`` keeps its own at 1."""
         for p, buffer in zip(self.parameters, self.buffers, strict=True):
-            assert p.grad is not None
+            if p.grad is None:  # a layer above the resolution in training
+                continue
             buffer.lerp_(p.grad, 1 - self.momentum)
             update = p.grad.lerp(buffer, self.momentum).flatten(1)
             x = (update / (update.norm() + 1e-7)).bfloat16()
@@ -185,14 +186,14 @@ class Muon:
 
 def batch(data: dict[str, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
     """z (N, 2, 64), codes (N, 2, CODE_DIM) and pictures (N, 3, 64, 64) in [-1, 1] of some rows."""
-    drawings = torch.from_numpy(data["drawings"][rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    drawings = pictures.from_uint8(data["drawings"][rows])
     return torch.from_numpy(data["z"][rows]), torch.from_numpy(data["codes"][rows]), drawings
 
 
-def layer_latents(shape: Tensor, colour: Tensor, num_ws: int) -> Tensor:
-    """w (N, num_ws, w_dim): shape for the coarse layers, colour for the fine ones."""
+def layer_latents(shape: Tensor, colour: Tensor) -> Tensor:
+    """w (N, NUM_WS, w_dim): shape for the coarse layers, colour for the fine ones."""
     coarse = shape[:, None].expand(-1, COLOUR_LAYER, -1)
-    return torch.cat([coarse, colour[:, None].expand(-1, num_ws - COLOUR_LAYER, -1)], 1)
+    return torch.cat([coarse, colour[:, None].expand(-1, NUM_WS - COLOUR_LAYER, -1)], 1)
 
 
 def mapped(generator: Generator, z: Tensor) -> Tensor:
@@ -272,16 +273,11 @@ def train(arguments: argparse.Namespace) -> None:
             shape, colour = (mapped(model.generator, z[:, k]) for k in (0, 1))
         else:
             shape, colour = (model.teacher(codes[:, k]) for k in (0, 1))
-        w = layer_latents(shape, colour, NUM_WS)
+        w = layer_latents(shape, colour)
         drawn = synthesis(w, None, "none", resolution, dtype=torch.bfloat16)
         loss = drawing_loss(drawn, true)
-        adam.zero_grad()
-        for p in kernels:
-            p.grad = None
+        model.zero_grad()
         loss.backward()
-        for p in kernels:
-            if p.grad is None:  # a layer above the resolution in training
-                p.grad = torch.zeros_like(p)
         adam.step()
         muon.step(arguments.kernel_rate * rate)
         seen += size
@@ -292,9 +288,7 @@ def train(arguments: argparse.Namespace) -> None:
             for mean, current in zip(average.parameters(), model.parameters(), strict=True):
                 mean.lerp_(current, 1 - 0.5 ** (size / halflife))
 
-        if not distilling and (seen + size) / total >= arguments.teach:
-            seconds = time.monotonic() - started
-            save()
+        if not distilling and seen / total >= arguments.teach:
             reader = read_codes(output / "codes.pt", arguments)
             join(reader, average.teacher, average.generator)
             model.load_state_dict(average.state_dict())
@@ -413,7 +407,7 @@ def evaluate(
     shape, colour = (
         mapped(average.generator, z[:, k]) if plain else average.teacher(codes[:, k]) for k in (0, 1)
     )
-    w = layer_latents(shape, colour, NUM_WS)
+    w = layer_latents(shape, colour)
     drawn = torch.cat([average.generator.synthesis(part, None, "none", resolution) for part in w.split(64)])
     rows = [x[k : k + 16] for k in (0, 16, 48, 64) for x in (true, drawn)]
     pictures.save_png(pictures.grid(rows, scale=128 // resolution), output / f"samples-{seen:07d}.png")
