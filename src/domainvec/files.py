@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Where the bundled models are, and writing files so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+"""One folder for each model that comes with the package."""
 
 
 @contextmanager

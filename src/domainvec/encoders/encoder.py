@@ -18,11 +18,10 @@ from torch.nn import functional as F
 
 from domainvec.encoders.preprocessing import Preprocessing
 from domainvec.errors import EncoderError, InputError
+from domainvec.files import BUNDLED_FOLDER
 
 if TYPE_CHECKING:
     from domainvec.guidance.settings import Guidance
-
-_BUNDLED = Path(__file__).parents[1] / "bundled"
 
 
 class Encoder:
@@ -224,9 +223,9 @@ def _unit(output: Any) -> Tensor:  # noqa: ANN401
 def _locate(name_or_path: str | Path) -> tuple[str, str, bool]:
     """Return (where transformers should look, the name, whether that is a local folder)."""
     given = str(name_or_path)
-    bundled = sorted(path.parent.name for path in _BUNDLED.glob("*/tokenizer.json"))
+    bundled = sorted(path.parent.name for path in BUNDLED_FOLDER.glob("*/tokenizer.json"))
     if given in bundled:
-        return str(_BUNDLED / given), given, True
+        return str(BUNDLED_FOLDER / given), given, True
     folder = Path(given).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():

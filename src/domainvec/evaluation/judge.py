@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.files import atomic_path
+from domainvec.files import BUNDLED_FOLDER, atomic_path
 
-_BUNDLED = Path(__file__).parents[1] / "bundled"
 _KIND = "domainvec-judge"
 
 
@@ -86,7 +85,7 @@ class Judge(nn.Module):
         Raises:
             CheckpointError: if there is no such judge, or its files are broken.
         """
-        bundled = _BUNDLED / str(name_or_path)
+        bundled = BUNDLED_FOLDER / str(name_or_path)
         folder = bundled if (bundled / "config.json").is_file() else Path(name_or_path).expanduser()
         for file in ("config.json", "model.safetensors"):
             if not (folder / file).is_file():

@@ -7,12 +7,12 @@ folder whose name is also one of those, write ``./name``.
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 
 from domainvec.errors import CheckpointError
+from domainvec.files import BUNDLED_FOLDER
 from domainvec.stylegan2.discriminator import Discriminator
 from domainvec.stylegan2.download import BASE_URL, PUBLISHED, published_file
 from domainvec.stylegan2.network import Generator
@@ -35,7 +35,7 @@ def load_checkpoint(name_or_path: str | os.PathLike[str], *, base_url: str = BAS
         DownloadError: if a published checkpoint cannot be fetched.
     """
     if name_or_path in BUNDLED:
-        return read_checkpoint(Path(str(files("domainvec") / "bundled" / str(name_or_path))))
+        return read_checkpoint(BUNDLED_FOLDER / str(name_or_path))
     if name_or_path in PUBLISHED:
         with published_file(str(name_or_path), base_url=base_url) as path:
             return read_checkpoint(path)
