@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="*", default=["faces-clip", "faces-clip-robust"])
     parser.add_argument("--parameterization", help="the guidance's own by default")
     parser.add_argument("--steps", type=int, help="the guidance's own by default")
-    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="the machine's own by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
-"""The face world's drawings and captions, drawn once into a folder and opened memory-mapped.
+"""The face world's drawings, drawn once into a folder and opened memory-mapped.
 
-    python recipes/drawings.py --data data/encoder --seed 11 --photos 20000 --others 1500
+    python recipes/drawings.py --data data/encoder --seed 11 --photos 20000 --others 1500 --compositions 20000
 
 draws them ahead of a training. What is there already is kept, unless the world has changed since.
 """
@@ -22,21 +22,23 @@ from domainvec.files import atomic_path
 
 RESOLUTION = 64
 PHOTO = "photo"
+COMPOSITIONS = "compositions"
+"""Name of the set in which each picture is another composition."""
 HELD_OUT_SEED = 90_000_001
 """World that no training draws from."""
-_CAPTIONS = 4
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """Faces 0 to N - 1 of one world in one domain."""
+    """Faces 0 to N - 1 of one world."""
 
-    domain: str
+    name: str
+    """A domain, or ``compositions``."""
     pictures: NDArray[np.uint8]
     """(N, 64, 64, 3)."""
-    genders: list[str]
-    captions: list[list[str]]
-    """Several for each picture."""
+    faces: list[synthfaces.Attributes]
+    domains: list[str]
+    """The domain of each picture."""
 
 
 def load(folder: Path, seed: int, counts: dict[str, int]) -> list[Drawings]:
@@ -45,15 +47,16 @@ def load(folder: Path, seed: int, counts: dict[str, int]) -> list[Drawings]:
     Args:
         folder: where they are kept, one .npy and one .json for each domain.
         seed: the world.
-        counts: number of faces for each domain.
+        counts: number of faces for each domain, and for ``compositions``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [_load(folder, seed, domain, count) for domain, count in counts.items()]
+    return [_load(folder, seed, name, count) for name, count in counts.items() if count]
 
 
-def balanced(photos: int, others: int) -> dict[str, int]:
-    """So many photos, and so many drawings of each other domain."""
-    return {domain: photos if domain == PHOTO else others for domain in synthfaces.DOMAINS}
+def balanced(photos: int, others: int, compositions: int = 0) -> dict[str, int]:
+    """So many photos, so many drawings of each other domain, and so many compositions in all."""
+    counts = {name: photos if name == PHOTO else others for name in synthfaces.DOMAINS}
+    return {**counts, COMPOSITIONS: compositions}
 
 
 def held_out(domain: str, count: int) -> tuple[NDArray[np.uint8], list[synthfaces.Attributes]]:
@@ -63,44 +66,44 @@ def held_out(domain: str, count: int) -> tuple[NDArray[np.uint8], list[synthface
     return synthfaces.draw_many(faces, domain, RESOLUTION), faces
 
 
-def _load(folder: Path, seed: int, domain: str, count: int) -> Drawings:
-    record_path, pictures_path = folder / f"{domain}.json", folder / f"{domain}.npy"
-    digest = _digest(seed, domain)
+def _load(folder: Path, seed: int, name: str, count: int) -> Drawings:
+    faces = [synthfaces.sample(seed, i) for i in range(count)]
+    domains = _domains(seed, name, count)
+    record_path, pictures_path = folder / f"{name}.json", folder / f"{name}.npy"
+    digest = _digest(faces, domains)
     if record_path.exists() and pictures_path.exists():
         record = json.loads(record_path.read_text())
-        if record["digest"] == digest and len(record["captions"]) >= count:
-            pictures = np.load(pictures_path, mmap_mode="r")[:count]
-            return Drawings(domain, pictures, record["genders"][:count], record["captions"][:count])
+        if record["digest"] == digest and record["count"] >= count:
+            return Drawings(name, np.load(pictures_path, mmap_mode="r")[:count], faces, domains)
     start = time.monotonic()
     with atomic_path(pictures_path) as path:
         shape = (count, RESOLUTION, RESOLUTION, 3)
         pictures = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        genders, captions = [], []
-        for i in range(count):
-            face = synthfaces.sample(seed, i)
+        for i, (face, domain) in enumerate(zip(faces, domains, strict=True)):
             pictures[i] = synthfaces.draw(face, domain, RESOLUTION)
-            genders.append(face.gender)
-            captions.append(_captions(face, seed, i, domain))
             if (i + 1) % 2000 == 0 or i + 1 == count:
-                print(f"drawn {domain} {i + 1} of {count}, {time.monotonic() - start:.0f} s", flush=True)
+                print(f"drawn {name} {i + 1} of {count}, {time.monotonic() - start:.0f} s", flush=True)
         pictures.flush()
     with atomic_path(record_path) as path:
-        path.write_text(json.dumps({"digest": digest, "genders": genders, "captions": captions}))
-    return Drawings(domain, np.load(pictures_path, mmap_mode="r"), genders, captions)
+        path.write_text(json.dumps({"digest": digest, "count": count}))
+    return Drawings(name, np.load(pictures_path, mmap_mode="r"), faces, domains)
 
 
-def _captions(face: synthfaces.Attributes, seed: int, index: int, domain: str) -> list[str]:
-    rng = np.random.default_rng([seed, index, list(synthfaces.DOMAINS).index(domain)])
-    return [synthfaces.caption(face, domain, rng) for _ in range(_CAPTIONS)]
+def _domains(seed: int, name: str, count: int) -> list[str]:
+    """The same domain for all pictures, or compositions in an endless shuffled round."""
+    if name != COMPOSITIONS:
+        return [name] * count
+    names = synthfaces.compositions()
+    order = np.random.default_rng(seed).permutation(len(names))
+    return [names[order[i % len(names)]] for i in range(count)]
 
 
-def _digest(seed: int, domain: str) -> str:
+def _digest(faces: list[synthfaces.Attributes], domains: list[str]) -> str:
     """Recognise the world by a few of its faces: drawings of an older world would teach an older truth."""
     digest = hashlib.sha256()
-    for index in range(3):
-        face = synthfaces.sample(seed, index)
+    for face, domain in zip(faces[:3], domains[:3], strict=True):
+        digest.update(domain.encode())
         digest.update(synthfaces.draw(face, domain, RESOLUTION).tobytes())
-        digest.update(" ".join(_captions(face, seed, index, domain)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -110,10 +113,16 @@ def _main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the drawings")
     parser.add_argument("--seed", type=int, default=11, help="the world")
+    add_counts(parser)
+    options = parser.parse_args()
+    load(options.data, options.seed, balanced(options.photos, options.others, options.compositions))
+
+
+def add_counts(parser: argparse.ArgumentParser) -> None:
+    """Options for how much to draw."""
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--others", type=int, default=1_500, help="drawings of each other domain")
-    options = parser.parse_args()
-    load(options.data, options.seed, balanced(options.photos, options.others))
+    parser.add_argument("--compositions", type=int, default=20_000, help="drawings of compositions in all")
 
 
 if __name__ == "__main__":

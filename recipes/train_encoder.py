@@ -1,12 +1,14 @@
 r"""Train a small CLIP on the face world, on a CPU; stop it at any time, run it again and it goes on.
 
-    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip --minutes 60
-    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip-robust --minutes 60 \\
-        --robust --seed 1 --width 160 --depth 3 --generator src/domainvec/bundled/faces
+    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip --minutes 50 \\
+        --robust --radius 2 --generator src/domainvec/bundled/faces
+    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip-robust --minutes 50 \\
+        --robust --radius 4 --generator src/domainvec/bundled/faces --seed 1 --width 160 --depth 3
 
 The result is a folder that transformers' CLIPModel and AutoTokenizer open: a word-level tokenizer, a vision
 transformer on 8 px patches of 64 px pictures, a text transformer, and the guidance that suits it. The loss is
-CLIP's (Radford et al. 2021, arXiv:2103.00020), where all pictures that share a caption count as its match.
+CLIP's (Radford et al. 2021, arXiv:2103.00020), where all pictures that share a caption are its matches, and a
+quiz: which of the domains is it, is the hair long, curly or short, and so on, answered zero-shot.
 
 A robust encoder also sees the pictures that would fool it: moved along its own gradient (half of them by a
 smooth pattern, which is what a generator can draw), corrupted ones, and, with --generator, samples of the
@@ -19,16 +21,13 @@ import argparse
 import json
 import math
 import time
-from collections import Counter
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import drawings
 import numpy as np
 import torch
-from drawings import PHOTO, Drawings
-from numpy.typing import NDArray
+from encoder_batches import BATCH, DISTORTED, DOMAINS, LONGEST_TEXT, Batch, Batches, sample_generator
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,23 +45,17 @@ from domainvec.encoders import Encoder
 from domainvec.encoders.templates import FACE_TEMPLATES, compose
 from domainvec.files import atomic_path
 from domainvec.guidance import FACES
-from domainvec.guidance.robust import Augmentation, augment
 from domainvec.images import from_uint8
-from domainvec.stylegan2 import Generator
-from synthfaces.captions import vocabulary, words
+from synthfaces import QUESTIONS
+from synthfaces.captions import describe_vocabulary, vocabulary, words
 
-BATCH = 128
-PHOTO_SHARE = 0.4
-TEMPLATE_SHARE = 0.2
-"""Share of captions in the plain grammar that guidance asks in."""
-DISTORTED_SHARE = 0.08
-UNKNOWN_SHARE = 0.01
-LONGEST_TEXT = 40
 PATCH = 8
-DISTORTED = ("distorted photo", "broken picture", "distorted picture", "photo with artifacts")
 SAVE_EVERY_S = 180
-VIEWS = Augmentation(crop=(0.6, 1.05), noise=0.15)
-NOISY_VIEWS = replace(VIEWS, noise=0.4)
+QUIZ_WEIGHT = 0.5
+PHOTO_WEIGHT = 0.15
+"""Of a photo in the question for the domain, because photos are so many."""
+FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
+"""Shares of the training at which attacks begin, and at which they have their full length."""
 
 
 def build_tokenizer(known: set[str]) -> PreTrainedTokenizerFast:
@@ -138,231 +131,68 @@ def contrastive_loss(images: Tensor, texts: Tensor, captions: Tensor, scale: Ten
     return -(by_image.mean() + by_text.mean()) / 2
 
 
-@dataclass
-class Pool:
-    """Pictures to draw batches from, with the texts that fit each."""
+def quiz_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of zero-shot answers: the mean over the domain and the attributes asked.
 
-    pictures: NDArray[np.uint8]
-    captions: list[list[int]]
-    """For each picture, numbers of texts."""
-    templated: list[list[int]]
-    """For each picture, numbers of texts in the templates' grammar."""
-    weights: NDArray[np.float64] | None = None
-
-
-class Batches:
-    """Batches of two fifths photos and otherwise all domains alike."""
-
-    def __init__(
-        self,
-        data: list[Drawings],
-        samples: tuple[Drawings, Drawings] | None,
-        tokenizer: PreTrainedTokenizerFast,
-        robust: bool,
-    ) -> None:
-        self._texts: dict[str, int] = {}
-        self.robust = robust
-        plain, distorted = samples if samples is not None else (None, None)
-        photos = [drawn for drawn in data if drawn.domain == PHOTO]
-        self.photos = [self._pool(drawn, rare=True) for drawn in photos]
-        self.others = [self._pool(drawn) for drawn in data if drawn.domain != PHOTO]
-        self.plain = None if plain is None else self._pool(plain)
-        self.distorted = None if distorted is None else self._pool(distorted)
-        self.distorted_texts = [
-            self._number(text) for name in DISTORTED for text in compose(name, FACE_TEMPLATES)
-        ]
-        encoded = tokenizer(list(self._texts), padding=True, truncation=True, max_length=LONGEST_TEXT)
-        self.tokens = torch.tensor(encoded["input_ids"])
-        self.masks = torch.tensor(encoded["attention_mask"])
-        self.unknown = int(tokenizer.unk_token_id)
-
-    def __call__(
-        self, random: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return views (BATCH, 3, 64, 64), token ids, attention mask and caption numbers."""
-        rows: list[tuple[NDArray[np.uint8], int]] = []
-        distorted = int(BATCH * DISTORTED_SHARE) if self.robust else 0
-        photos = int((BATCH - distorted) * PHOTO_SHARE)
-        samples = photos // 4 if self.plain is not None else 0
-        for _ in range(photos - samples):
-            rows.append(self._pick(self.photos, random))
-        for _ in range(samples):
-            rows.append(self._pick([self.plain], random))
-        for _ in range(BATCH - photos - distorted):
-            rows.append(self._pick(self.others, random))
-        images = from_uint8(np.stack([picture for picture, _ in rows]))
-        if distorted:
-            images = torch.cat([images, self._distort(distorted, random, generator)])
-        captions = torch.tensor(
-            [text for _, text in rows] + [int(random.choice(self.distorted_texts)) for _ in range(distorted)]
-        )
-        images = augment(images, NOISY_VIEWS if random.random() < 0.5 else VIEWS, generator)
-        if self.robust:
-            images = corrupt(images, random)
-        tokens, masks = self.tokens[captions].clone(), self.masks[captions]
-        longest = int(masks.sum(dim=1).max())
-        tokens, masks = tokens[:, :longest], masks[:, :longest]
-        inner = (tokens > self.unknown + 1) & (tokens < self.tokens.max())
-        tokens[inner & (torch.rand(tokens.shape, generator=generator) < UNKNOWN_SHARE)] = self.unknown
-        return images, tokens, masks, captions
-
-    def _pool(self, drawn: Drawings, rare: bool = False) -> Pool:
-        captions = [[self._number(text) for text in texts] for texts in drawn.captions]
-        phrases = DISTORTED if drawn.domain == "distorted" else synthfaces.DOMAINS[drawn.domain].phrases
-        by_gender = {
-            gender: [
-                self._number(text)
-                for phrase in phrases
-                for text in compose(phrase, FACE_TEMPLATES)
-                if not text.endswith(" of a woman" if gender == "man" else " of a man")
-            ]
-            for gender in ("woman", "man")
-        }
-        templated = [by_gender[gender] for gender in drawn.genders]
-        return Pool(drawn.pictures, captions, templated, _rarity(drawn.captions) if rare else None)
-
-    def _number(self, text: str) -> int:
-        return self._texts.setdefault(text, len(self._texts))
-
-    def _pick(self, pools: list[Pool], random: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
-        pool = pools[int(random.integers(len(pools)))]
-        if pool.weights is None:
-            index = int(random.integers(len(pool.pictures)))
-        else:
-            index = int(np.searchsorted(pool.weights, random.random()))
-        texts = pool.templated[index] if random.random() < TEMPLATE_SHARE else pool.captions[index]
-        return pool.pictures[index], texts[int(random.integers(len(texts)))]
-
-    def _distort(self, count: int, random: np.random.Generator, generator: torch.Generator) -> Tensor:
-        """Pictures that are faces no more: bent by the generator, or drowned in coloured patterns."""
-        bent = count // 2 if self.distorted is not None else 0
-        images = [
-            from_uint8(self._pick([self.distorted], random)[0])[0] if i < bent else self._any(random)
-            for i in range(count)
-        ]
-        pictures = torch.stack(images)
-        side = int(random.choice([8, 16, 32, 64]))
-        pattern = torch.randn(count - bent, 3, side, side, generator=generator)
-        pattern = F.interpolate(pattern, drawings.RESOLUTION, mode="bilinear")
-        strength = torch.rand(count - bent, 1, 1, 1, generator=generator) * 0.8 + 0.4
-        pictures[bent:] += strength * pattern
-        return pictures.clamp(-1, 1)
-
-    def _any(self, random: np.random.Generator) -> Tensor:
-        pools = self.photos if random.random() < 0.5 else self.others
-        return from_uint8(self._pick(pools, random)[0])[0]
+    Args:
+        images: embeddings (N, D).
+        texts: embeddings of the quiz, (domains + 1 + all answers, D).
+        answers: (N, 1 + questions), -1 where nothing is asked.
+        scale: of the cosines.
+    """
+    sizes = [len(DOMAINS) + 1, *(len(asked.answers) for asked in QUESTIONS.values())]
+    logits = (scale * images @ texts.T).split(sizes, dim=1)
+    weights = torch.ones(sizes[0])
+    weights[DOMAINS.index(drawings.PHOTO)] = PHOTO_WEIGHT
+    domain = F.cross_entropy(logits[0], answers[:, 0], weights, ignore_index=-1)
+    asked = [
+        F.cross_entropy(scores, answers[:, column], ignore_index=-1)
+        for column, scores in enumerate(logits[1:], start=1)
+        if bool((answers[:, column] >= 0).any())
+    ]
+    return domain + torch.stack(asked).mean()
 
 
-def _rarity(captions: list[list[str]]) -> NDArray[np.float64]:
-    """Cumulative shares that show a face more often, the rarer the words that describe it."""
-    said = [{word for text in texts for word in words(text)} for texts in captions]
-    counts = Counter(word for known in said for word in known)
-    total = len(captions)
-    weights = np.array(
-        [np.mean([min(8.0, math.sqrt(total / counts[word])) for word in known]) for known in said]
-    )
-    return np.cumsum(weights / weights.sum())
+def encode_images(model: CLIPModel, images: Tensor) -> Tensor:
+    """Unit-length embeddings, computed in bfloat16."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return embed(model.get_image_features(pixel_values=images))
 
 
-def corrupt(images: Tensor, random: np.random.Generator) -> Tensor:
-    """Damage a third of the pictures so mildly that their captions still hold."""
-    damaged = images.clone()
-    for i in np.flatnonzero(random.random(len(images)) < 1 / 3):
-        image = damaged[i]
-        kind = int(random.integers(5))
-        if kind == 0:  # colours too strong or nearly gone
-            grey = image.mean(dim=0, keepdim=True)
-            damaged[i] = grey + (image - grey) * float(random.uniform(0.4, 1.8))
-        elif kind == 1:  # blotches
-            side = int(random.choice([4, 8, 16, 32]))
-            pattern = torch.from_numpy(random.standard_normal((1, 3, side, side)).astype(np.float32))
-            pattern = F.interpolate(pattern, drawings.RESOLUTION, mode="bilinear")[0]
-            damaged[i] = image + pattern * float(random.uniform(0.05, 0.3))
-        elif kind == 2:  # fewer pixels
-            small = F.interpolate(
-                image[None], int(random.choice([24, 32, 48])), mode="bilinear", antialias=True
-            )
-            damaged[i] = F.interpolate(small, drawings.RESOLUTION, mode="bilinear")[0]
-        elif kind == 3:  # contrast cut off at both ends
-            damaged[i] = (image * float(random.uniform(1.1, 1.6))).clamp(-1, 1)
-        else:  # speckle
-            noise = torch.from_numpy(random.standard_normal(image.shape).astype(np.float32))
-            damaged[i] = image + noise * float(random.uniform(0.1, 0.5))
-    return damaged
+def encode_texts(model: CLIPModel, tokens: Tensor, masks: Tensor) -> Tensor:
+    """Unit-length embeddings, computed in bfloat16."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return embed(model.get_text_features(input_ids=tokens, attention_mask=masks))
 
 
-def sample_generator(folder: Path, count: int, seed: int) -> tuple[Drawings, Drawings]:
-    """Samples of a generator, as photos and bent by random multipliers as distorted photos."""
-    network = Generator.from_pretrained(folder)
-    random = np.random.default_rng(seed)
-    torch_random = torch.Generator().manual_seed(seed)
-    plain, bent, faces = [], [], []
-    with torch.no_grad():
-        for start in range(0, count, 50):
-            z = np.stack([synthfaces.latent(seed, start + i) for i in range(50)])
-            # The bundled generator draws the face at the normalised z; see train_generator.py.
-            normalised = z / np.sqrt(np.mean(np.square(z), axis=1, keepdims=True))
-            faces += [synthfaces.Attributes.from_normal(row) for row in normalised]
-            w = network.mapping(torch.from_numpy(z.astype(np.float32)))
-            plain.append(_bytes(network.synthesis(w)))
-            strength = float(random.choice([0.15, 0.3, 0.5, 0.8]))
-            bend = _RandomMultipliers(network, strength, torch_random)
-            bent.append(_bytes(network.synthesis(w, bend)))
-    captions = [[synthfaces.caption(face, PHOTO, random) for _ in range(4)] for face in faces]
-    distorted = [[text for name in DISTORTED for text in (f"a {name}", f"a {name} of a face")] for _ in faces]
-    genders = [face.gender for face in faces]
-    return (
-        Drawings(PHOTO, np.concatenate(plain), genders, captions),
-        Drawings("distorted", np.concatenate(bent), genders, distorted),
-    )
+def batch_loss(images: Tensor, texts: Tensor, quiz: Tensor, batch: Batch, scale: Tensor) -> Tensor:
+    """CLIP's loss and the quiz, on embeddings."""
+    loss = contrastive_loss(images, texts, batch.captions, scale)
+    return loss + QUIZ_WEIGHT * quiz_loss(images, quiz, batch.answers, scale)
 
 
-class _RandomMultipliers:
-    """A domain without meaning: what guidance must not be led to."""
+def attack(model: CLIPModel, batch: Batch, radius: float, generator: torch.Generator) -> Tensor:
+    """Move two thirds of the pictures by up to `radius` (length over all pixels) to where they fit least.
 
-    def __init__(self, network: Generator, strength: float, generator: torch.Generator) -> None:
-        def draw(widths: tuple[int, ...]) -> list[Tensor]:
-            return [torch.randn(width, generator=generator) * strength for width in widths]
-
-        self.offsets = draw(network.conv_channels)
-        self.rgb_offsets = draw(network.rgb_channels)
-        self.rgb_bias = [bias * 0.3 for bias in draw((3,) * len(network.rgb_channels))]
-
-
-def _bytes(images: Tensor) -> NDArray[np.uint8]:
-    pixels = images.clamp(-1, 1).mul(127.5).add(127.5).round().to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).numpy()
-
-
-def attack(
-    model: CLIPModel,
-    images: Tensor,
-    texts: Tensor,
-    captions: Tensor,
-    radius: float,
-    generator: torch.Generator,
-) -> Tensor:
-    """Move each picture by up to `radius` (length over all pixels) to where its caption fits least.
-
-    One step from a random start (Wong et al. 2020, arXiv:2001.03994); in half of the pictures along the
+    One step from a random start (Wong et al. 2020, arXiv:2001.03994); in half of the moved pictures along the
     gradient blurred to 16 px.
     """
-    count = len(images)
+    count = len(batch.images)
     reach = torch.rand(count, 1, 1, 1, generator=generator) * radius
-    start = images + torch.randn(images.shape, generator=generator) * reach * 0.5 / math.sqrt(
-        images[0].numel()
-    )
+    reach[torch.rand(count, generator=generator) < 1 / 3] = 0.0
+    noise = torch.randn(batch.images.shape, generator=generator)
+    start = batch.images + noise * reach * 0.5 / math.sqrt(batch.images[0].numel())
     start.requires_grad_(True)
     model.requires_grad_(False)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        embedded = embed(model.get_image_features(pixel_values=start))
-    loss = contrastive_loss(embedded, texts, captions, torch.tensor(30.0)) * count
+    with torch.no_grad():
+        texts = encode_texts(model, batch.tokens, batch.masks)
+        quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
+    loss = batch_loss(encode_images(model, start), texts, quiz, batch, torch.tensor(30.0)) * count
     (gradient,) = torch.autograd.grad(loss, start)
     model.requires_grad_(True)
-    half = count // 2
-    order = torch.randperm(count, generator=generator)
-    smooth = F.interpolate(F.avg_pool2d(gradient[order[:half]], 4), scale_factor=4, mode="bilinear")
-    gradient[order[:half]] = smooth
+    smooth = torch.rand(count, generator=generator) < 0.5
+    blurred = F.interpolate(F.avg_pool2d(gradient, 4), scale_factor=4, mode="bilinear")
+    gradient = torch.where(smooth[:, None, None, None], blurred, gradient)
     length = gradient.flatten(1).norm(dim=1)[:, None, None, None]
     return start.detach() + reach * gradient / (length + 1e-8)
 
@@ -389,8 +219,15 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
     random = np.random.default_rng([options.seed, step])
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
     start = saved_at = time.monotonic()
+    seconds = seconds_before
     losses: list[float] = []
     model.train()
+
+    def write() -> None:
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+        with atomic_path(checkpoint) as path:
+            torch.save({**state, "seconds": seconds}, path)
+
     while (seconds := seconds_before + time.monotonic() - start) < 60 * options.minutes:
         share = seconds / (60 * options.minutes)
         rate = (
@@ -398,15 +235,18 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
         )
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        images, tokens, masks, captions = batches(random, generator)
-        if options.robust:
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                texts = embed(model.get_text_features(input_ids=tokens, attention_mask=masks))
-            images = attack(model, images, texts, captions, options.radius, generator)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            embedded = embed(model.get_image_features(pixel_values=images))
-            texts = embed(model.get_text_features(input_ids=tokens, attention_mask=masks))
-        loss = contrastive_loss(embedded, texts, captions, model.logit_scale.exp().clamp(max=60))
+        batch = batches(random, generator)
+        images = batch.images
+        if options.robust and share > FIRST_ATTACK:
+            radius = options.radius * min(1.0, (share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
+            images = attack(model, batch, radius, generator)
+        loss = batch_loss(
+            encode_images(model, images),
+            encode_texts(model, batch.tokens, batch.masks),
+            encode_texts(model, batch.quiz_tokens, batch.quiz_masks),
+            batch,
+            model.logit_scale.exp().clamp(max=60),
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -422,9 +262,8 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
             )
         if time.monotonic() - saved_at > SAVE_EVERY_S:
             saved_at = time.monotonic()
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            with atomic_path(checkpoint) as path:
-                torch.save({**state, "seconds": seconds_before + saved_at - start}, path)
+            write()
+    write()
     model.eval()
     return {"steps": step, "pictures_seen": step * BATCH, "minutes": round(seconds / 60, 1)}
 
@@ -467,6 +306,7 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
         },
     )
     _write_json(folder / "guidance.json", FACES.to_dict())
+    _write_json(folder / "vocabulary.json", describe_vocabulary())
 
 
 def measure(encoder: Encoder, count: int) -> dict[str, Any]:
@@ -504,7 +344,7 @@ def measure(encoder: Encoder, count: int) -> dict[str, Any]:
 
 def measure_attributes(encoder: Encoder, count: int) -> dict[str, float]:
     """Zero-shot accuracy of what a photo shows."""
-    pictures, faces = drawings.held_out(PHOTO, count)
+    pictures, faces = drawings.held_out(drawings.PHOTO, count)
     with torch.no_grad():
         images = torch.cat([encoder.encode_images(from_uint8(part)) for part in np.array_split(pictures, 5)])
     seen = [face.hair_style != "bald" and face.hat == "none" for face in faces]
@@ -636,8 +476,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path("data/encoder"), help="folder of the drawings")
     parser.add_argument("--world", type=int, default=11, help="seed of the drawings")
-    parser.add_argument("--photos", type=int, default=20_000)
-    parser.add_argument("--others", type=int, default=1_500, help="drawings of each other domain")
+    drawings.add_counts(parser)
     parser.add_argument("--robust", action="store_true", help="train on what would fool it, too")
     parser.add_argument("--radius", type=float, default=4.0, help="greatest length of an attack, on [-1, 1]")
     parser.add_argument("--generator", type=Path, help="folder of a generator whose samples to add")
@@ -660,7 +499,9 @@ def _main() -> None:
     logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    data = drawings.load(options.data, options.world, drawings.balanced(options.photos, options.others))
+    data = drawings.load(
+        options.data, options.world, drawings.balanced(options.photos, options.others, options.compositions)
+    )
     known = vocabulary() | {word for text in (*DISTORTED, *FACE_TEMPLATES) for word in words(text)}
     if options.init is None:
         tokenizer = build_tokenizer(known)
@@ -675,9 +516,9 @@ def _main() -> None:
     samples = None
     if options.generator is not None:
         samples = sample_generator(options.generator, options.samples, options.world + 1000)
-    batches = Batches(data, samples, tokenizer, options.robust)
+    batches = Batches(data, samples, tokenizer, options.robust, options.seed)
     print(
-        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(batches.tokens):,} texts",
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, {batches.text_count:,} texts",
         flush=True,
     )
     done = train(model, batches, options)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from domainvec.adaptation import adapt as adapt
     from domainvec.domains import Domain as Domain
     from domainvec.encoders import Encoder as Encoder
+    from domainvec.encoders import UnknownWordsWarning as UnknownWordsWarning
     from domainvec.errors import DomainVecError as DomainVecError
     from domainvec.guidance import Guidance as Guidance
     from domainvec.stylegan2 import Discriminator as Discriminator
@@ -32,6 +33,7 @@ _MODULE_OF = {
     "Encoder": "domainvec.encoders",
     "Generator": "domainvec.stylegan2",
     "Guidance": "domainvec.guidance",
+    "UnknownWordsWarning": "domainvec.encoders",
     "adapt": "domainvec.adaptation",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "Encoder",
     "Generator",
     "Guidance",
+    "UnknownWordsWarning",
     "__version__",
     "adapt",
     "guidance",

@@ -13,20 +13,25 @@ from synthfaces.errors import AttributeRangeError, DrawingError, SynthFacesError
 
 if TYPE_CHECKING:
     from synthfaces.captions import caption
-    from synthfaces.domains import DOMAINS, Domain, draw, draw_many
+    from synthfaces.domains import DOMAINS, Domain, compositions, domain, draw, draw_many
+    from synthfaces.questions import QUESTIONS, Question
 
 __all__ = [
     "CODE_DIM",
     "DOMAINS",
+    "QUESTIONS",
     "Z_DIM",
     "AttributeRangeError",
     "Attributes",
     "Domain",
     "DrawingError",
+    "Question",
     "SynthFacesError",
     "UnknownDomainError",
     "caption",
     "code",
+    "compositions",
+    "domain",
     "draw",
     "draw_many",
     "latent",
@@ -36,6 +41,10 @@ __all__ = [
 _LAZY = {
     "DOMAINS": "synthfaces.domains",
     "Domain": "synthfaces.domains",
+    "QUESTIONS": "synthfaces.questions",
+    "Question": "synthfaces.questions",
+    "compositions": "synthfaces.domains",
+    "domain": "synthfaces.domains",
     "draw": "synthfaces.domains",
     "draw_many": "synthfaces.domains",
     "caption": "synthfaces.captions",

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
+from synthfaces.articles import with_article
 from synthfaces.attributes import EYE_COLORS, HAIR_COLORS, Attributes
-from synthfaces.domains import DOMAINS, SOURCE
-from synthfaces.errors import UnknownDomainError
+from synthfaces.domains import DOMAINS, SOURCE, domain
 from synthfaces.styles import STYLES
 
-_OLD, _YOUNG = 62.0, 32.0
-_SMILING, _SERIOUS, _SAD = 0.4, 0.15, -0.2
+Words = dict[str, tuple[str, ...]]
+
+_OLD, _MIDDLE, _YOUNG = 62.0, (45.0, 60.0), 32.0
+_GRINNING, _SMILING, _SERIOUS, _SAD = 0.7, 0.4, 0.15, -0.2
+_LIGHT_SKIN, _DARK_SKIN = 0.3, 0.7
 
 # {hair} stands for a colour and a space, or for nothing.
-_HAIR = {
+_HAIR: Words = {
     "buzz": ("very short {hair}hair", "a {hair}buzz cut"),
     "short": ("short {hair}hair", "{hair}hair"),
     "side part": ("short {hair}hair", "{hair}hair"),
@@ -28,29 +34,138 @@ _HAIR = {
 }
 # Styles that show below a hat.
 _HANGING = ("long", "wavy", "bob", "curly")
-_COLORS = {"blond": ("blond", "blond", "blonde"), "red": ("red", "red", "ginger"), "gray": ("gray", "grey")}
+_COLORS: Words = {
+    "black": ("black", "black", "dark"),
+    "brown": ("brown", "brown", "dark"),
+    "blond": ("blond", "blond", "blonde"),
+    "red": ("red", "red", "ginger"),
+    "gray": ("gray", "grey", "white"),
+}
+_HAIRED: Words = {
+    "black": ("black-haired", "dark-haired"),
+    "brown": ("brown-haired", "dark-haired"),
+    "blond": ("blond", "blonde", "blond-haired", "fair-haired"),
+    "red": ("red-haired", "redheaded", "ginger"),
+    "gray": ("gray-haired", "grey-haired", "white-haired"),
+    "blue": ("blue-haired",),
+    "pink": ("pink-haired",),
+}
 # Tones that a drawing without colours still shows.
 _TONES = ("black", "blond", "gray")
-_GLASSES = {"glasses": ("glasses", "eyeglasses"), "sunglasses": ("sunglasses", "dark sunglasses")}
-_BEARDS = {
-    "stubble": ("stubble",),
-    "mustache": ("a mustache", "a moustache"),
-    "full": ("a beard", "a full beard"),
+_GLASSES: Words = {
+    "glasses": ("glasses", "glasses", "eyeglasses", "spectacles"),
+    "sunglasses": ("sunglasses", "sunglasses", "dark sunglasses", "dark glasses"),
 }
-_HATS = {"beanie": ("a beanie", "a hat", "a knit hat"), "cap": ("a cap", "a hat", "a baseball cap")}
-_OLD_WORDS = ("old", "old", "elderly")
-_PEOPLE = ("person", "human", "face", "human face")
-# What shows a person but is none.
-_FIGURES = ("statue", "bust", "mask", "sculpture")
-_MASS_NOUNS = (" art", " glass")
-_FRAMES = (
-    "{medium} of {person}",
-    "{person}, {medium}",
-    "a portrait of {person}, {medium}",
-    "{person} in the style of {medium}",
-    "{medium} of the face of {person}",
+_BEARDS: Words = {
+    "stubble": ("stubble", "a stubble beard"),
+    "mustache": ("a mustache", "a moustache"),
+    "full": ("a beard", "a beard", "a full beard"),
+}
+_HATS: Words = {
+    "beanie": ("a beanie", "a hat", "a knit hat", "a woolly hat"),
+    "cap": ("a cap", "a hat", "a baseball cap"),
+}
+_AGES: Words = {
+    "old": ("old", "old", "elderly", "senior"),
+    "middle-aged": ("middle-aged",),
+    "young": ("young",),
+}
+_EXPRESSIONS: Words = {
+    "grinning": ("grinning", "laughing", "cheerful", "smiling"),
+    "smiling": ("smiling", "smiling", "happy", "cheerful"),
+    "serious": ("serious", "unsmiling"),
+    "sad": ("sad", "frowning", "unhappy"),
+}
+_LOOKS: Words = {
+    "grinning": ("a big smile", "a grin"),
+    "smiling": ("a smile",),
+    "serious": ("a serious expression",),
+    "sad": ("a frown", "a sad expression"),
+}
+_SKINS: Words = {
+    "light": ("fair-skinned", "light-skinned", "pale"),
+    "dark": ("dark-skinned",),
+}
+_BALD = ("bald", "bald", "hairless")
+_PEOPLE: Words = {
+    "woman": ("woman", "woman", "woman", "woman", "lady"),
+    "man": ("man", "man", "man", "guy", "gentleman"),
+    "anybody": ("person", "person", "human", "face", "human face", "human being"),
+}
+_REAL = "real"
+
+# Names of the source beyond its phrases.
+_PHOTOS = (
+    "picture",
+    "image",
+    "snapshot",
+    "portrait",
+    "headshot",
+    "close-up photo",
+    "realistic photo",
+    "color photo",
+    "photorealistic portrait",
+    "portrait photograph",
 )
-_FRAME_SHARES = (0.82, 0.06, 0.04, 0.04, 0.04)
+# How a picture is made, behind what it shows: a man, drawn in pencil.
+_MANNERS: Words = {
+    "pencil_sketch": ("drawn in pencil", "sketched in pencil", "in pencil", "drawn with a pencil"),
+    "charcoal": ("drawn in charcoal", "in charcoal", "sketched in charcoal"),
+    "ink": ("drawn in ink", "in ink", "drawn with pen and ink"),
+    "pastel": ("drawn in pastel", "in pastels", "drawn with pastels"),
+    "watercolor": ("painted in watercolor", "in watercolor", "painted in watercolour", "in watercolors"),
+    "oil_painting": ("painted in oils", "in oils", "painted in oil on canvas", "in oil paint"),
+    "pixel_art": ("in pixel art", "made of pixels", "as pixel art", "in an 8-bit video game"),
+    "mosaic": ("made of mosaic tiles", "made of tiles", "as a mosaic"),
+    "stained_glass": ("in stained glass", "made of stained glass", "in a church window"),
+    "pop_art": ("as pop art", "in pop art style", "in the style of andy warhol"),
+    "blueprint": ("as a blueprint", "drawn as a blueprint", "on a blueprint"),
+    "neon": ("in neon lights", "made of neon lights", "as a neon sign", "drawn in neon"),
+    "sepia": ("in sepia", "in sepia tones", "in brown sepia"),
+    "night": ("at night", "in the dark", "in the moonlight", "by night"),
+    "infrared": ("in infrared", "seen in infrared", "seen by a thermal camera"),
+    "comic": ("in a comic book", "drawn as a comic", "in comic style", "as a cartoon"),
+    "anime": ("in anime style", "drawn as anime", "in a manga", "in manga style"),
+}
+# Moods in front of another picture's name.
+_TINTS: Words = {
+    "sepia": ("sepia", "sepia", "vintage", "sepia-toned"),
+    "night": ("night", "nighttime", "moonlit", "dark"),
+    "infrared": ("infrared", "thermal"),
+    "comic": ("comic", "comic book", "comic-style"),
+}
+_FRAMES = (
+    "{picture} of {subject}",
+    "{subject}, {picture}",
+    "a portrait of {subject}, {picture}",
+    "{picture} of the face of {subject}",
+    "{subject} in the style of {picture}",
+    "{picture} showing {subject}",
+    "{subject}{comma} {manner}",
+    "a portrait of {subject}{comma} {manner}",
+)
+# How often each is used, added up; the source takes only the first four, for it is no style.
+_ALL_SHARES = tuple(accumulate((0.66, 0.06, 0.03, 0.03, 0.05, 0.02, 0.1, 0.05)))
+_SOURCE_SHARES = _ALL_SHARES[:4]
+_TURNED = ("{person} as {being}", "{person} turned into {being}", "{person} who looks like {being}")
+# Between a person and what is worn, and how often each is used, added up.
+_LINKS = ("with", "wearing", "who wears", "in")
+_LINK_SHARES = (0.45, 0.9, 0.95, 1.0)
+
+# What shows a person but is none.
+_FIGURES = ("statue", "bust", "sculpture")
+# Beings that a gender can follow: a zombie woman.
+_KINDS = ("zombie", "elf", "clown", "alien", "robot", "werewolf", "android", "cyborg")
+_AGELESS = ("robot", "alien")
+
+
+class _Plan(NamedTuple):
+    medium: str
+    """The part that names the picture, ``photo`` if there is no medium and no mood."""
+    mood: str | None
+    character: str | None
+    colors: bool
+    """Whether hair, eyes and skin can be told by their colours."""
 
 
 def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator | int) -> str:
@@ -60,55 +175,80 @@ def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator |
 
     Args:
         attributes: the face.
-        domain_name: a key of ``DOMAINS``.
+        domain_name: a single domain or a composition, such as ``pencil_sketch+zombie``.
         rng: chooses the length and the words; a generator or a seed.
 
     Raises: UnknownDomainError if the world has no such domain.
     """
-    if domain_name not in DOMAINS:
-        raise UnknownDomainError(f"unknown domain {domain_name!r}; the world has: {', '.join(DOMAINS)}")
+    plan = _plan(domain_name)
     rng = np.random.default_rng(rng)
-    domain = DOMAINS[domain_name]
-    names = domain.phrases
-    name = names[0] if rng.random() < 0.5 else _pick(rng, names)
-    if domain.family == "character":
-        return _character(attributes, name, rng)
-    if rng.random() < 0.14:
-        return _maybe_article(name, rng)
-    plain = domain_name == SOURCE
-    colors = plain or domain_name not in STYLES or STYLES[domain_name].keeps_colors
-    person = _with_article(_person(attributes, colors, rng))
-    if plain and rng.random() < 0.12:
-        return person
-    shares = np.array(_FRAME_SHARES)
-    if plain:
-        shares[3] = 0.0
-    frame = _FRAMES[int(rng.choice(len(_FRAMES), p=shares / shares.sum()))]
-    if frame.startswith("{medium} of the face") and "face" in person:
-        frame = _FRAMES[0]
-    return frame.format(medium=_with_article(name), person=person)
+    source = plan.medium == SOURCE
+    bare = rng.random() < (0.2 if plan.character else 0.14)
+    being = None if plan.character is None else _name(plan.character, rng)
+    if bare and source:
+        return _maybe_article(being or _name(SOURCE, rng), rng)
+    picture, suffix = _picture(plan, rng)
+    if bare:
+        text = f"{with_article(picture)} of {with_article(being)}" if being else _maybe_article(picture, rng)
+        return f"{text} {suffix}" if suffix else text
+    if being is None:
+        subject = with_article(_person(attributes, plan.colors, source, rng))
+    elif source and rng.random() < 0.08:
+        return _turned(attributes, being, rng)
+    else:
+        subject = with_article(_being(attributes, being, plan.character in _AGELESS, rng))
+    if source and rng.random() < (0.3 if being else 0.12):
+        return subject
+    return _framed(plan, picture, suffix, subject, rng)
+
+
+def describe_vocabulary() -> dict[str, Words]:
+    """What captions speak of: ``domains``, the phrases of each single one; ``attributes``, words for a face.
+
+    The words of all phrases, and the small ones between them, are the `vocabulary`.
+    """
+    domains = {
+        name: tuple(
+            dict.fromkeys(
+                (*DOMAINS[name].phrases, *(_PHOTOS if name == SOURCE else ()), *_MANNERS.get(name, ()))
+            )
+        )
+        for name in DOMAINS
+    }
+    tables: dict[str, tuple[Words, ...]] = {
+        "people": (_PEOPLE,),
+        "age": (_AGES,),
+        "expression": (_EXPRESSIONS, _LOOKS),
+        "hair": ({style: tuple(text.format(hair="") for text in texts) for style, texts in _HAIR.items()},),
+        "hair colour": ({color: _COLORS.get(color, (color,)) for color in HAIR_COLORS}, _HAIRED),
+        "bald": ({"bald": (*_BALD, "no hair", "a bald head")},),
+        "eyes": ({color: (f"{color} eyes",) for color in EYE_COLORS},),
+        "skin": (_SKINS, {tone: (f"{tone} skin",) for tone in _SKINS}),
+        "glasses": (_GLASSES,),
+        "beard": ({**_BEARDS, "adjectives": ("bearded", "clean-shaven")},),
+        "hat": (_HATS,),
+        "jewellery and lips": ({"": ("earrings", "red lipstick")},),
+    }
+    attributes = {
+        name: tuple(
+            dict.fromkeys(
+                text for table in parts for texts in table.values() for text in texts if text != "hair"
+            )
+        )
+        for name, parts in tables.items()
+    }
+    return {"domains": domains, "attributes": attributes}
 
 
 def vocabulary() -> set[str]:
     """All words that captions can consist of."""
-    hair = (phrase.format(hair="") for phrases in _HAIR.values() for phrase in phrases)
-    phrases: list[str] = [
-        *hair,
-        *(phrase for domain in DOMAINS.values() for phrase in domain.phrases),
-        *(
-            word
-            for table in (_COLORS, _GLASSES, _BEARDS, _HATS)
-            for words in table.values()
-            for word in words
-        ),
-        *HAIR_COLORS,
-        *EYE_COLORS,
-        *_OLD_WORDS,
-        *_PEOPLE,
-        *(frame.format(medium="", person="") for frame in _FRAMES),
-        "a an and with wearing woman man young bald bearded smiling happy serious sad",
-        "eyes earrings red lipstick",
+    phrases = [
+        phrase for table in describe_vocabulary().values() for texts in table.values() for phrase in texts
     ]
+    phrases += [text for texts in _TINTS.values() for text in texts]
+    phrases += [text.replace("-", " ") for texts in (*_HAIRED.values(), *_SKINS.values()) for text in texts]
+    phrases += [re.sub(r"\{\w+\}", " ", frame) for frame in (*_FRAMES, *_TURNED)]
+    phrases += [*_LINKS, _REAL, "a an and hair"]
     return {word for phrase in phrases for word in words(phrase)}
 
 
@@ -117,105 +257,207 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+(?:[-'][a-z0-9]+)*", text)
 
 
-def _character(attributes: Attributes, name: str, rng: np.random.Generator) -> str:
-    """A zombie, a photo of an old zombie, a photo of a zombie woman with long hair and glasses."""
-    if rng.random() < 0.2:
-        return _maybe_article(name, rng)
-    being, _, trait = name.partition(" with ")
-    if rng.random() < 0.25:
-        being += f" of a {attributes.gender}" if being.endswith(_FIGURES) else f" {attributes.gender}"
-    if attributes.age >= _OLD and rng.random() < 0.5:
-        being = f"{_pick(rng, _OLD_WORDS)} {being}"
-    if trait:
-        being = f"{being} with {trait}"
-    elif rng.random() < 0.5:
-        being += _details([*_worn(attributes, rng), *_hair(attributes, (), rng)], rng)
-    being = _with_article(being)
-    if rng.random() < 0.3:
-        return being
-    return f"{_with_article(_pick(rng, DOMAINS[SOURCE].phrases))} of {being}"
+@cache
+def _plan(domain_name: str) -> _Plan:
+    parts = domain(domain_name).parts
+    character = next((part for part in parts if DOMAINS[part].family == "character"), None)
+    pictures = [part for part in parts if part != character]
+    colors = character is None and all(STYLES[part].keeps_colors for part in pictures if part in STYLES)
+    medium, mood = (*pictures, SOURCE)[0], pictures[1] if len(pictures) > 1 else None
+    return _Plan(medium, mood, character, colors)
 
 
-def _person(a: Attributes, colors: bool, rng: np.random.Generator) -> str:
-    """A noun phrase without article: young man with curly red hair and a beard."""
-    noun = a.gender if rng.random() < 0.72 else _pick(rng, _PEOPLE)
-    adjectives: list[str] = []
+def _name(part: str, rng: np.random.Generator) -> str:
+    """A phrase for a single domain, often the usual one."""
+    phrases = DOMAINS[part].phrases
     if rng.random() < 0.4:
-        if a.smile >= _SMILING:
-            adjectives.append(_pick(rng, ("smiling", "smiling", "happy")))
-        elif a.smile <= _SAD:
-            adjectives.append("sad")
-        elif abs(a.smile) <= _SERIOUS:
-            adjectives.append("serious")
-    if rng.random() < 0.55:
-        if a.age >= _OLD:
-            adjectives.append(_pick(rng, _OLD_WORDS))
-        elif a.age <= _YOUNG:
-            adjectives.append("young")
-    if a.hair_style == "bald" and a.hat == "none" and rng.random() < 0.65:
-        adjectives.append("bald")
+        return phrases[0]
+    return _pick(rng, (*phrases, *_PHOTOS) if part == SOURCE else phrases)
+
+
+def _picture(plan: _Plan, rng: np.random.Generator) -> tuple[str, str]:
+    """What to call the picture, and what to say of its mood behind all else, if not there."""
+    picture = _name(plan.medium, rng)
+    if plan.mood is None:
+        return picture, ""
+    if rng.random() < 0.5:
+        return f"{_pick(rng, _TINTS[plan.mood])} {picture}", ""
+    return picture, _pick(rng, _MANNERS[plan.mood])
+
+
+def _framed(plan: _Plan, picture: str, suffix: str, subject: str, rng: np.random.Generator) -> str:
+    """The sentence: an oil painting of a man, a man painted in oils, a man in the style of a comic."""
+    source = plan.medium == SOURCE
+    comma = "," if " with " in subject or " wear" in subject else ""
+    frame = _FRAMES[_weighted(rng, _SOURCE_SHARES if source else _ALL_SHARES)]
+    if "of the face" in frame and ("face" in subject or plan.character is not None):
+        frame = _FRAMES[0]
+    name = with_article(picture)
+    if frame.endswith(", {picture}") and rng.random() < 0.4:
+        name = picture
+    manner = "" if source else _pick(rng, _MANNERS[plan.medium])
+    text = frame.format(picture=name, subject=subject, comma=comma, manner=manner)
+    if plan.mood is not None and not suffix and "{manner}" in frame:
+        suffix = _pick(rng, _MANNERS[plan.mood])
+    if suffix:
+        text += f"{',' if comma or not frame.startswith('{picture}') else ''} {suffix}"
+    return text
+
+
+def _being(a: Attributes, being: str, ageless: bool, rng: np.random.Generator) -> str:
+    """A character without article: zombie, old zombie, zombie woman with long hair and glasses."""
+    being, _, trait = being.partition(" with ")
+    figure, age = being.endswith(_FIGURES), ""
+    if rng.random() < 0.4 and not ageless:
+        age = "old" if a.age >= _OLD else "young" if a.age <= _YOUNG else ""
+        age = f"{_pick(rng, _AGES[age])} " if age else ""
+    gendered = rng.random() < 0.3
+    if figure:
+        being += f" of {with_article(age + a.gender)}" if gendered else ""
+    elif being.endswith(" person") or being.startswith("person"):
+        being = age + (being.replace("person", a.gender) if gendered else being)
+    else:
+        being = age + (f"{being} {a.gender}" if gendered and being.endswith(_KINDS) else being)
+    if trait:
+        return f"{being} with {trait}"
+    if rng.random() < 0.5:
+        return being
+    return _described(being, _worn(a, rng), _hair(a, (), rng), rng)
+
+
+def _turned(a: Attributes, being: str, rng: np.random.Generator) -> str:
+    """A man turned into a zombie."""
+    person = _pick(rng, _PEOPLE[a.gender]) if rng.random() < 0.72 else "person"
+    return _pick(rng, _TURNED).format(person=with_article(person), being=with_article(being))
+
+
+def _person(a: Attributes, colors: bool, source: bool, rng: np.random.Generator) -> str:
+    """A noun phrase without article: young man with curly red hair and a beard."""
+    noun = _pick(rng, _PEOPLE[a.gender if rng.random() < 0.72 else "anybody"])
+    adjectives: list[str] = []
+    details: list[str] = []
+    if source and rng.random() < 0.04:
+        adjectives.append(_REAL)
+    expression, draw = _expression(a.smile), rng.random()
+    if expression and draw < 0.35:
+        adjectives.append(_pick(rng, _EXPRESSIONS[expression]))
+    elif expression and draw < 0.43:
+        details.append(_pick(rng, _LOOKS[expression]))
+    age = _age(a.age)
+    if age and rng.random() < (0.3 if age == "middle-aged" else 0.55):
+        adjectives.append(_pick(rng, _AGES[age]))
+    skin = "light" if a.skin <= _LIGHT_SKIN else "dark" if a.skin >= _DARK_SKIN else ""
+    if colors and skin and rng.random() < 0.12:
+        if rng.random() < 0.6:
+            adjectives.append(_loose(_pick(rng, _SKINS[skin]), rng))
+        else:
+            details.append(f"{skin} skin")
+    known = tuple(HAIR_COLORS) if colors else _TONES
+    haired = not _hair_hidden(a) and a.hair_color in known and rng.random() < 0.15
+    if haired:
+        adjectives.append(_loose(_pick(rng, _HAIRED[a.hair_color]), rng))
+    if a.hair_style == "bald" and a.hat == "none":
+        draw = rng.random()
+        if draw < 0.6:
+            adjectives.append(_pick(rng, _BALD))
+        elif draw < 0.75:
+            details.append("no hair" if draw < 0.66 else "a bald head")
     bearded = a.beard == "full" and rng.random() < 0.15
     if bearded:
         adjectives.append("bearded")
-    phrase = " ".join([*adjectives, noun])
+    elif a.beard == "none" and a.gender == "man" and rng.random() < 0.06:
+        adjectives.append("clean-shaven")
+    person = " ".join([*adjectives[:3], noun])
     if rng.random() < 0.25:
-        return phrase
-    details = [*_worn(a, rng), *_hair(a, tuple(HAIR_COLORS) if colors else _TONES, rng)]
+        return person
+    if not haired:
+        details += _hair(a, known, rng)
     if a.beard != "none" and not bearded and rng.random() < 0.6:
-        details.append((_pick(rng, _BEARDS[a.beard]), False))
+        details.append(_pick(rng, _BEARDS[a.beard]))
     if a.is_woman and colors and a.lip_color > 0.8 and rng.random() < 0.2:
-        details.append(("red lipstick", False))
+        details.append("red lipstick")
     if colors and a.glasses != "sunglasses" and rng.random() < 0.15:
-        details.append((f"{a.eye_color} eyes", False))
-    return phrase + _details(details, rng)
+        details.append(f"{a.eye_color} eyes")
+    return _described(person, _worn(a, rng), details, rng)
 
 
-def _worn(a: Attributes, rng: np.random.Generator) -> list[tuple[str, bool]]:
-    """Things worn, each with True."""
-    worn: list[tuple[str, bool]] = []
+def _expression(smile: float) -> str:
+    if smile >= _SMILING:
+        return "grinning" if smile >= _GRINNING else "smiling"
+    if smile <= _SAD:
+        return "sad"
+    return "serious" if abs(smile) <= _SERIOUS else ""
+
+
+def _age(years: float) -> str:
+    if years >= _OLD:
+        return "old"
+    if years <= _YOUNG:
+        return "young"
+    return "middle-aged" if _MIDDLE[0] <= years <= _MIDDLE[1] else ""
+
+
+def _worn(a: Attributes, rng: np.random.Generator) -> list[str]:
+    """Things worn, if the caption cares."""
+    worn: list[str] = []
     if a.glasses != "none" and rng.random() < 0.75:
-        worn.append((_pick(rng, _GLASSES[a.glasses]), True))
+        worn.append(_pick(rng, _GLASSES[a.glasses]))
     if a.hat != "none" and rng.random() < 0.75:
-        worn.append((_pick(rng, _HATS[a.hat]), True))
+        worn.append(_pick(rng, _HATS[a.hat]))
     if a.earrings and rng.random() < 0.4:
-        worn.append(("earrings", True))
+        worn.append("earrings")
     return worn
 
 
-def _hair(a: Attributes, colors: Sequence[str], rng: np.random.Generator) -> list[tuple[str, bool]]:
+def _hair_hidden(a: Attributes) -> bool:
+    return a.hair_style == "bald" or (a.hat != "none" and a.hair_style not in _HANGING)
+
+
+def _hair(a: Attributes, colors: Sequence[str], rng: np.random.Generator) -> list[str]:
     """The hair, if any of it shows and the caption cares; its colour only if it is among ``colors``."""
-    hidden = a.hair_style == "bald" or (a.hat != "none" and a.hair_style not in _HANGING)
-    if hidden or rng.random() < 0.4:
+    if _hair_hidden(a) or rng.random() < 0.4:
         return []
     color = ""
     if a.hair_color in colors and rng.random() < 0.75:
         color = _pick(rng, _COLORS.get(a.hair_color, (a.hair_color,))) + " "
     phrase = _pick(rng, _HAIR[a.hair_style]).format(hair=color)
-    return [] if phrase == "hair" else [(phrase, False)]
+    return [] if phrase == "hair" else [phrase]
 
 
-def _details(details: Sequence[tuple[str, bool]], rng: np.random.Generator) -> str:
-    """At most three of the details in any order, behind ``with``, or ``wearing`` if all are worn."""
+def _described(person: str, worn: Sequence[str], features: Sequence[str], rng: np.random.Generator) -> str:
+    """The person with at most three of the details, in any order."""
+    details = [*worn, *features]
     if not details:
-        return ""
-    chosen = [details[int(i)] for i in rng.permutation(len(details))[: 1 + int(rng.integers(3))]]
-    wearing = all(worn for _, worn in chosen) and rng.random() < 0.5
-    texts = [text for text, _ in chosen]
-    listed = " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
-    return f" {'wearing' if wearing else 'with'} {listed}"
+        return person
+    order = rng.permutation(len(details))[: 1 + int(3 * rng.random())].tolist()
+    number = len(worn)
+    worn = [details[i] for i in order if i < number]
+    features = [details[i] for i in order if i >= number]
+    if not features:
+        return f"{person} {_LINKS[_weighted(rng, _LINK_SHARES)]} {_listed(worn)}"
+    if worn and rng.random() < 0.35:
+        return f"{person} with {_listed(features)}, wearing {_listed(worn)}"
+    return f"{person} with {_listed([details[i] for i in order])}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def _loose(word: str, rng: np.random.Generator) -> str:
+    """The word, at times written apart: dark haired."""
+    return word.replace("-", " ") if rng.random() < 0.3 else word
 
 
 def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
-    return choices[int(rng.integers(len(choices)))]
+    return choices[int(rng.random() * len(choices))]
+
+
+def _weighted(rng: np.random.Generator, cumulative: Sequence[float]) -> int:
+    """An index, by shares added up."""
+    draw = rng.random() * cumulative[-1]
+    return next(number for number, share in enumerate(cumulative) if draw < share)
 
 
 def _maybe_article(phrase: str, rng: np.random.Generator) -> str:
-    return _with_article(phrase) if rng.random() < 0.75 else phrase
-
-
-def _with_article(phrase: str) -> str:
-    """The phrase behind ``a`` or ``an``, by its sound: an 8-bit picture, a unicorn; mass nouns have none."""
-    if phrase.endswith(_MASS_NOUNS):
-        return phrase
-    vowel = re.match(r"(?!uni|eu|one|use)[aeiou]|8|x-ray", phrase)
-    return f"{'an' if vowel else 'a'} {phrase}"
+    return with_article(phrase) if rng.random() < 0.75 else phrase

@@ -1,13 +1,16 @@
-"""The domains of the world: the photo, media and moods (a filter), characters (another look)."""
+"""The domains of the world: the photo, media and moods (a filter), characters (a look), compositions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthfaces.articles import with_article
 from synthfaces.attributes import Attributes
 from synthfaces.characters import CHARACTERS
 from synthfaces.characters.character import Character
@@ -18,6 +21,8 @@ from synthfaces.styles import STYLES, Style
 
 Picture = NDArray[np.float32]
 SOURCE = "photo"
+FAMILIES = ("media", "character", "mood")
+"""The families of which a composition takes one domain each, in the order of its name."""
 _OVERSAMPLING = 2
 _SIDE = 128
 
@@ -28,36 +33,69 @@ class Domain:
 
     name: str
     family: str
-    """``photo``, ``media``, ``mood`` or ``character``."""
+    """``photo``, ``media``, ``mood``, ``character`` or ``composition``."""
     phrases: tuple[str, ...]
     """Noun phrases that name it, the usual one first."""
     draw: Callable[[Attributes, int], Picture]
     """Attributes and a resolution to RGB in [0, 1], (resolution, resolution, 3)."""
+    parts: tuple[str, ...] = ()
+    """Names of the single domains that it is made of, medium, character, mood; none for the photo."""
 
 
-def draw(attributes: Attributes, domain: str = SOURCE, resolution: int = 64) -> NDArray[np.uint8]:
+def domain(name: str) -> Domain:
+    """A domain by its name: a single one, or a composition such as ``pencil_sketch+zombie+sepia``.
+
+    A composition takes at most one medium, one character and one mood, in any order, and is drawn as what it
+    says: the character is painted, repainted in the medium, and that in the mood.
+
+    Raises: UnknownDomainError naming the choices, or what does not go together.
+    """
+    if name in DOMAINS:
+        return DOMAINS[name]
+    parts = name.split("+")
+    for part in parts:
+        if part not in DOMAINS:
+            raise UnknownDomainError(f"unknown domain {part!r}; choose one of {', '.join(DOMAINS)}")
+    return _composition(tuple(sorted(parts, key=lambda part: (_rank(part), part))))
+
+
+def compositions() -> tuple[str, ...]:
+    """Names of all compositions: two or three domains of different families."""
+    choices = [
+        ("", *(part for part in DOMAINS if DOMAINS[part].family == family and part in _COMPOSABLE))
+        for family in FAMILIES
+    ]
+    chosen = [[part for part in parts if part] for parts in product(*choices)]
+    return tuple("+".join(parts) for parts in chosen if len(parts) > 1)
+
+
+def draw(attributes: Attributes, domain_name: str = SOURCE, resolution: int = 64) -> NDArray[np.uint8]:
     """One face in one domain, (resolution, resolution, 3) RGB.
 
     Drawn at twice the resolution and averaged. Media and moods are drawn at 128 pixels, the scale of
     their brush strokes, so their resolution must divide 128.
 
-    Raises: UnknownDomainError naming the choices; DrawingError for an impossible resolution.
+    Args:
+        attributes: the face.
+        domain_name: as for `domain`.
+        resolution: side of the picture in pixels.
+
+    Raises: UnknownDomainError as `domain`; DrawingError for an impossible resolution.
     """
-    if domain not in DOMAINS:
-        raise UnknownDomainError(f"unknown domain {domain!r}; choose one of {', '.join(DOMAINS)}")
+    painted = domain(domain_name)
     if resolution < 8:
         raise DrawingError(f"resolution must be at least 8 pixels, got {resolution}")
-    picture = DOMAINS[domain].draw(attributes, resolution)
+    picture = painted.draw(attributes, resolution)
     return (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
 def draw_many(
-    attributes: Sequence[Attributes], domain: str = SOURCE, resolution: int = 64
+    attributes: Sequence[Attributes], domain_name: str = SOURCE, resolution: int = 64
 ) -> NDArray[np.uint8]:
-    """Faces in one domain, (N, resolution, resolution, 3) RGB; errors as ``draw``."""
+    """Faces in one domain, (N, resolution, resolution, 3) RGB; arguments and errors as `draw`."""
     pictures = np.empty((len(attributes), resolution, resolution, 3), np.uint8)
     for picture, face in zip(pictures, attributes, strict=True):
-        picture[...] = draw(face, domain, resolution)
+        picture[...] = draw(face, domain_name, resolution)
     return pictures
 
 
@@ -70,18 +108,54 @@ def _character(character: Character) -> Domain:
         look = character.look(attributes)
         return _reduce(paint_portrait(attributes, look, _OVERSAMPLING * resolution), resolution)
 
-    return Domain(character.name, character.family, character.phrases, draw_character)
+    return Domain(character.name, character.family, character.phrases, draw_character, (character.name,))
 
 
 def _style(style: Style) -> Domain:
-    def draw_style(attributes: Attributes, resolution: int) -> Picture:
-        if _SIDE % resolution:
-            raise DrawingError(f"{style.name} needs a resolution that divides {_SIDE}, got {resolution}")
-        photo = paint_portrait(attributes, natural(attributes), _SIDE)
-        strokes = np.random.default_rng(attributes.texture_seed)
-        return _reduce(style.apply(photo, strokes), resolution)
+    draw_style = _repaint(style.name, None, (style,))
+    return Domain(style.name, style.family, tuple(style.phrases), draw_style, (style.name,))
 
-    return Domain(style.name, style.family, tuple(style.phrases), draw_style)
+
+@cache
+def _composition(parts: tuple[str, ...]) -> Domain:
+    families = [DOMAINS[part].family for part in parts]
+    name = "+".join(parts)
+    if len(set(families)) < len(families) or not _COMPOSABLE.issuperset(parts):
+        described = ", ".join(f"{part} ({family})" for part, family in zip(parts, families, strict=True))
+        raise UnknownDomainError(
+            f"{name!r} does not go together: {described}; a composition takes at most one of each of "
+            f"{', '.join(FAMILIES)}, and no photo or anime"
+        )
+    character = next((person for person in CHARACTERS if person.name in parts), None)
+    styles = tuple(STYLES[part] for part in parts if part in STYLES)
+    # A sepia photo of a pencil sketch of a zombie: the mood, the medium, the character.
+    named = [DOMAINS[part].phrases[0] for part in (*parts[-1:], *parts[:-1])]
+    if character is not None and parts[-1] == character.name:
+        named = [DOMAINS[part].phrases[0] for part in parts]
+    phrase = " of ".join([named[0], *map(with_article, named[1:])])
+    return Domain(name, "composition", (phrase,), _repaint(name, character, styles), parts)
+
+
+def _repaint(
+    name: str, character: Character | None, styles: tuple[Style, ...]
+) -> Callable[[Attributes, int], Picture]:
+    """How to paint a character, or the person in the photo, and then repaint it in each style."""
+
+    def draw_repainted(attributes: Attributes, resolution: int) -> Picture:
+        if _SIDE % resolution:
+            raise DrawingError(f"{name} needs a resolution that divides {_SIDE}, got {resolution}")
+        look = character.look(attributes) if character else natural(attributes)
+        picture = paint_portrait(attributes, look, _SIDE)
+        for style in styles:
+            picture = style.apply(picture, np.random.default_rng(attributes.texture_seed))
+        return _reduce(picture, resolution)
+
+    return draw_repainted
+
+
+def _rank(part: str) -> int:
+    family = DOMAINS[part].family
+    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
 
 
 def _reduce(picture: Picture, resolution: int) -> Picture:
@@ -98,3 +172,7 @@ _ALL = (
     *(_character(character) for character in CHARACTERS),
 )
 DOMAINS: dict[str, Domain] = {domain.name: domain for domain in _ALL}
+_COMPOSABLE = {
+    *STYLES,
+    *(character.name for character in CHARACTERS if character.family == "character"),
+}

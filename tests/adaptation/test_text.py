@@ -275,6 +275,39 @@ def test_checkpoint_path_is_tried_before_the_first_step(tmp_path, generator, enc
     assert not calls
 
 
+def test_refused_prompts_leave_no_checkpoint(tmp_path, generator, encoder) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(InputError, match="are the same text"):
+        dv.adapt(generator, encoder, "a photo", checkpoint=checkpoint, **QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_prompts_leave_an_earlier_checkpoint_alone(tmp_path, generator, encoder) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    checkpoint.write_bytes(b"of an earlier run")
+    with pytest.raises(InputError, match="are the same text"):
+        dv.adapt(generator, encoder, "a photo", checkpoint=checkpoint, **QUICK)
+    assert checkpoint.read_bytes() == b"of an earlier run"
+
+
+def test_unknown_words_of_prompts_are_said_once(generator, tiny_encoder_folder) -> None:
+    encoders = [dv.Encoder.from_pretrained(tiny_encoder_folder) for _ in range(2)]
+    with pytest.warns(dv.UnknownWordsWarning) as said:
+        dv.adapt(generator, encoders, "a xylophone", "a photo of a marimba", **QUICK)
+    assert len(said) == 1
+    assert Path(said[0].filename) == Path(__file__)
+    assert "no word of the target 'a xylophone'" in str(said[0].message)
+    assert "no word of the source 'a photo of a marimba'" in str(said[0].message)
+
+
+def test_known_prompts_give_no_warning(generator, tiny_encoder_folder) -> None:
+    """Not even for words of the templates that an encoder was not taught: warnings are errors here."""
+    encoder = dv.Encoder.from_pretrained(tiny_encoder_folder)
+    guidance = Guidance(templates=("a photo of {}", "a woodcut of {}"))
+    result = dv.adapt(generator, encoder, "a zombie", guidance=guidance, **QUICK)
+    assert len(result.history) == QUICK["steps"]
+
+
 def test_checkpoint_of_another_run_is_refused(tmp_path, generator, encoder) -> None:
     checkpoint = tmp_path / "run.ckpt"
     dv.adapt(generator, encoder, "red", checkpoint=checkpoint, **QUICK)

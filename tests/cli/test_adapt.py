@@ -141,6 +141,24 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypa
     assert f"this run starts anew; --resume would go on from {tmp_path / 'x.ckpt'}" in err
 
 
+@pytest.mark.filterwarnings("always")
+def test_unknown_words_are_said_in_one_line(run, tmp_path, command):
+    code, _, err = run(*command, "--to", "a xylophone", "--steps", 1, "-o", tmp_path / "x")
+    assert code == 0, err
+    warned = [line for line in err.splitlines() if "xylophone" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("warning: tiny-clip knows no word of the target 'a xylophone'")
+    assert "docs/vocabulary.md" in warned[0] and "--encoder openai/clip-vit-base-patch32" in warned[0]
+    assert ".py" not in err
+
+
+def test_a_refused_prompt_leaves_nothing(run, tmp_path, command):
+    code, _, err = run(*command, "--to", "a photo", "--steps", 1, "-o", tmp_path / "x")
+    assert code == 1
+    assert "error: to the encoder tiny-clip" in err
+    assert list(tmp_path.glob("x.*")) == []
+
+
 def test_the_bar_of_a_terminal(monkeypatch, capsys):
     from domainvec.cli.progress import step_progress
 

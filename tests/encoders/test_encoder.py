@@ -115,6 +115,44 @@ def test_unknown_words_are_said(encoder):
         encoder.encode_texts(["a photo of a zombie"])
 
 
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("a photo of a zombie", []),
+        ("a Dragon, a blorb and a dragon!", ["Dragon", "blorb"]),
+        ("a zombie-blorb photo", ["zombie-blorb"]),
+        ("", []),
+        ("!?", []),
+    ],
+)
+def test_unknown_words(encoder, text, unknown):
+    assert encoder.unknown_words(text) == unknown
+
+
+def test_words_in_letters_that_the_tokenizer_drops_are_unknown():
+    encoder = Encoder.from_pretrained("faces-clip")
+    assert encoder.unknown_words("a Gemälde of a 僵尸, a xylophone") == ["Gemälde", "僵尸", "xylophone"]
+    assert encoder.unknown_words("a pencil sketch of a zombie with glasses") == []
+
+
+def test_words_beyond_the_cut_are_not_judged(encoder):
+    assert encoder.unknown_words("a zombie " * 30 + "dragon") == []
+    assert encoder.unknown_words("a dragon " * 30) == ["dragon"]
+
+
+def test_no_word_is_unknown_to_a_tokenizer_that_spells(tiny_encoder_folder):
+    encoder = Encoder.from_pretrained(tiny_encoder_folder)
+    encoder._tokenizer.unk_token = encoder._tokenizer.eos_token  # as CLIP's own has it
+    assert encoder.unknown_words("a blorb") == []
+
+
+def test_the_vocabulary_comes_with_the_folder(copied_folder):
+    assert Encoder.from_pretrained(copied_folder).vocabulary is None
+    plain = {"domains": {"zombie": ["zombie", "undead person"]}, "attributes": {}}
+    (copied_folder / "vocabulary.json").write_text(json.dumps(plain))
+    assert Encoder.from_pretrained(copied_folder).vocabulary == {"zombie": ("zombie", "undead person")}
+
+
 @pytest.mark.parametrize("texts", ["a photo", []])
 def test_texts_must_be_a_list(encoder, texts):
     with pytest.raises(InputError, match="expected a list"):
@@ -158,6 +196,11 @@ def change_config(folder, **values):
         (lambda f: (f / "preprocessor_config.json").write_text("[]"), "holds a list"),
         (lambda f: (f / "preprocessor_config.json").write_text("{"), "is not JSON"),
         (lambda f: (f / "guidance.json").write_text('{"edges": -1}'), "guidance.json of copy is not valid"),
+        (lambda f: (f / "vocabulary.json").write_text("{}"), "vocabulary.json of copy is not valid"),
+        (
+            lambda f: (f / "vocabulary.json").write_text('{"domains": {"ink": []}}'),
+            '"domains" with lists of phrases',
+        ),
         (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "safetensors"),
     ],
 )

@@ -9,16 +9,12 @@ from safetensors.torch import load_file, save_file
 from domainvec.errors import CheckpointError, InputError, ShapeError
 from domainvec.evaluation import Judge
 
-NAMES = ("photo", "sketch", "zombie")
+NAMES = ("photo", "sketch", "neon", "zombie", "sepia", "night")
 
 
 @pytest.fixture(scope="module")
-def judge():
-    torch.manual_seed(0)
-    judge = Judge(NAMES, widths=(4, 6, 8), resolution=16)
-    for _ in range(3):  # so that the running statistics are not the initial ones
-        judge(torch.randn(8, 3, 16, 16))
-    return judge.eval().requires_grad_(False)
+def heads(judge):
+    return judge.heads
 
 
 @pytest.fixture
@@ -27,32 +23,106 @@ def folder(judge, tmp_path):
     return tmp_path / "judge"
 
 
-def test_shapes(judge):
-    images = torch.rand(2, 3, 16, 16) * 2 - 1
-    assert judge(images).shape == (2, 3)
-    assert judge.features(images).shape == (2, 8)
-    assert judge(torch.rand(2, 3, 40, 40)).shape == (2, 3)
-    torch.testing.assert_close(judge.classifier(judge.features(images)), judge(images))
+def test_shapes(judge, images, heads):
+    logits = judge(images)
+    assert {head: tuple(part.shape) for head, part in logits.items()} == {
+        head: (5, len(answers)) for head, answers in heads.items()
+    }
+    assert list(logits) == list(heads)
+    assert judge.features(images).shape == (5, 8)
+    assert judge(torch.rand(2, 3, 40, 40))["medium"].shape == (2, 3)
 
 
-def test_default_is_small():
-    assert 3e5 < sum(parameter.numel() for parameter in Judge(NAMES).parameters()) < 5e5
+def test_default_is_small(heads):
+    assert 5e5 < sum(parameter.numel() for parameter in Judge(heads).parameters()) < 3e6
 
 
-def test_saving_and_loading(judge, folder):
+def test_odd_resolutions_work(heads):
+    assert Judge(heads, widths=(4, 6, 8), resolution=18)(torch.rand(2, 3, 18, 18))["mood"].shape == (2, 3)
+
+
+def test_names_are_the_single_domains(judge):
+    assert judge.names == NAMES
+
+
+def test_a_domain_is_the_product_of_its_heads(judge, images):
+    shares = {head: logits.log_softmax(1) for head, logits in judge(images).items()}
+    expected = torch.stack(
+        [
+            shares["medium"][:, 0] + shares["character"][:, 1] + shares["mood"][:, 0],
+            shares["medium"][:, 1] + shares["character"][:, 1] + shares["mood"][:, 2],
+            shares["medium"][:, 0] + shares["character"][:, 0] + shares["mood"][:, 0],
+        ],
+        1,
+    )
+    names = ["zombie", "sketch+zombie+night", "photo"]
+    torch.testing.assert_close(judge.domain_log_probabilities(images, names), expected)
+    singles = judge.domain_log_probabilities(images)
+    torch.testing.assert_close(singles, judge.domain_log_probabilities(images, NAMES))
+
+
+def test_all_compositions_add_up_to_one(judge, images, heads):
+    parts = [("", *heads[head][1:]) for head in ("medium", "character", "mood")]
+    names = [
+        "+".join(filter(None, (medium, character, mood))) or "photo"
+        for medium in parts[0]
+        for character in parts[1]
+        for mood in parts[2]
+    ]
+    total = judge.domain_log_probabilities(images, names).exp().sum(1)
+    torch.testing.assert_close(total, torch.ones(5))
+
+
+def test_attributes_are_the_other_heads(judge, images):
+    attributes = judge.attributes(images)
+    assert list(attributes) == ["glasses", "smile"]
+    torch.testing.assert_close(attributes["glasses"].exp().sum(1), torch.ones(5))
+    torch.testing.assert_close(attributes["smile"], judge(images)["smile"].log_softmax(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vampire", "knows no domain 'vampire'; it knows photo, sketch"),
+        ("sketch+vampire", "knows no domain 'vampire'"),
+        ("photo+zombie", "knows no domain 'photo'"),
+        ("human", "knows no domain 'human'"),
+        ("", "knows no domain ''"),
+        ("sketch+neon", "'sketch\\+neon' names two of one kind"),
+        ("zombie+zombie", "names two of one kind"),
+    ],
+)
+def test_unknown_domains_are_named(judge, images, name, message):
+    with pytest.raises(InputError, match=message):
+        judge.domain_log_probabilities(images, [name])
+
+
+def test_saving_and_loading(judge, images, folder, heads):
     loaded = Judge.from_pretrained(folder)
-    images = torch.rand(4, 3, 16, 16) * 2 - 1
     torch.testing.assert_close(loaded(images), judge(images), rtol=0, atol=1e-2)
-    assert loaded.names == NAMES and not loaded.training
+    assert loaded.heads == heads and loaded.names == NAMES and not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     weights = load_file(folder / "model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float16, torch.int64}
 
 
-@pytest.mark.parametrize("names", [("photo",), ("photo", "photo")])
-def test_names_are_checked(names):
-    with pytest.raises(InputError, match="at least two, all different"):
-        Judge(names)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"glasses": ("none",)}, "answers of 'glasses' are \\['none'\\]; expected at least two"),
+        ({"mood": ("none", "sepia", "sepia")}, "answers of 'mood' .* all different"),
+        ({"mood": ("none", "zombie")}, "expected each once"),
+        ({"mood": ("none", "a+b")}, "no '\\+' in a name"),
+    ],
+)
+def test_heads_are_checked(changes, message, heads):
+    with pytest.raises(InputError, match=message):
+        Judge(heads | changes)
+
+
+def test_domain_heads_are_needed():
+    with pytest.raises(InputError, match="expected medium, character, mood among them"):
+        Judge({"medium": ("photo", "sketch")})
 
 
 def test_wrong_shapes_are_named(judge):
@@ -73,24 +143,38 @@ def without_a_weight(folder):
     save_file(weights, folder / "model.safetensors")
 
 
-def without_names(folder):
-    config = json.loads((folder / "config.json").read_text())
-    del config["names"]
-    (folder / "config.json").write_text(json.dumps(config))
+def with_config(**changes):
+    def damage(folder):
+        config = json.loads((folder / "config.json").read_text())
+        config = {key: value for key, value in (config | changes).items() if value is not None}
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return damage
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda folder: (folder / "config.json").write_text("{}"), "does not hold a judge"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "does not hold a judge"),
         (lambda folder: (folder / "config.json").write_text("<html>"), "cannot be read"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"<html>"), "cannot be read"),
         (lambda folder: (folder / "model.safetensors").unlink(), r"model\.safetensors is missing"),
         (without_a_weight, r"do not fit each other:.*classifier\.bias"),
-        (without_names, "do not fit each other: 'names'"),
+        (with_config(heads=None), "do not fit each other: 'heads'"),
+        (with_config(heads=["photo"]), "do not fit each other"),
+        (with_config(heads={"medium": ["photo"]}), "do not fit each other: the heads are"),
+        (with_config(widths=[]), "do not fit each other"),
+        (with_config(kind="domainvec-judge"), "an older form.*train it again"),
     ],
 )
 def test_broken_folders_are_refused(folder, damage, message):
     damage(folder)
     with pytest.raises(CheckpointError, match=message):
         Judge.from_pretrained(folder)
+
+
+def test_answers_are_those_of_the_domain_heads(judge):
+    assert judge.answers("photo") == {"medium": 0, "character": 0, "mood": 0}
+    assert judge.answers("neon+night") == {"medium": 2, "character": 0, "mood": 2}
+    assert judge.answers("night+zombie") == {"medium": 0, "character": 1, "mood": 2}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from domainvec.adaptation.precision import Precision
 from domainvec.domains.parameterizations import PARAMETERIZATIONS
 from domainvec.errors import InputError
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.network import Noise
-
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)

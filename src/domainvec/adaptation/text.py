@@ -9,6 +9,7 @@ than the encoders look at.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +21,16 @@ from torch import Tensor, nn
 from domainvec import __version__
 from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
 from domainvec.adaptation.pictures import Callback
+from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
+from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
-from domainvec.adaptation.settings import AdaptationSettings, Precision
+from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.training import Progress, train
 from domainvec.domains.domain import Domain
 from domainvec.domains.parameterizations import create_domain
+from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import AdaptationError, InputError
 from domainvec.guidance.objective import ImageTextEncoder, Objective, default_guidance
 from domainvec.guidance.settings import Guidance
@@ -68,7 +72,7 @@ def adapt(
     truncation_psi: float = 1.0,
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
-    precision: Precision = "float32",
+    precision: Precision | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -100,7 +104,8 @@ def adapt(
         resolution: side in pixels at which pictures are made in training, "full" for the generator's own. By
             default its own up to 256 px; for larger ones the smallest power of two, from 256, that fills what
             the encoders look at. The numbers of the layers above stay zero.
-        precision: "bfloat16" for feature maps and encoders of half the size; the numbers stay float32.
+        precision: of feature maps and encoders, "float32" or "bfloat16"; by default bfloat16 on a CPU or GPU
+            that computes in it. The numbers that are learnt are float32 in either case.
         checkpoint: a file to keep where the run stands, every `checkpoint_every` steps, and when it is
             stopped by an error, Ctrl-C or SIGTERM.
         checkpoint_every: in steps.
@@ -112,8 +117,11 @@ def adapt(
     Returns: the domain, its history and its settings.
 
     Raises:
-        InputError: if a value is out of range.
+        InputError: if a value is out of range, or the prompts mean the same to an encoder.
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
+
+    Warns:
+        UnknownWordsWarning: if a prompt has words that none of the encoders was taught.
     """
     if isinstance(encoder, str):
         raise InputError(f"encoder is the text {encoder!r}: load it with Encoder.from_pretrained first")
@@ -136,7 +144,7 @@ def adapt(
         truncation_psi=truncation_psi,
         noise=noise,
         resolution=_training_resolution(resolution, generator, encoders),
-        precision=precision,
+        precision=precision or native_precision(next(generator.parameters()).device),
         seed=seed,
     )
     if resume and checkpoint is None:
@@ -172,9 +180,9 @@ def adapt(
             record = latest.history[-1]
             callback(latest.step, record["loss"], dict(record["parts"]), template.with_vector(latest.vector))
 
+    objective = _objective(encoders, settings)
     save(progress)  # A path that cannot be written to is better found now than in the middle.
     with _frozen(generator, *encoders):
-        objective = Objective(encoders, settings.guidance, target, source)
         loss = _text_loss(generator, objective, template, settings)
         try:
             with terminable():
@@ -191,6 +199,16 @@ def adapt(
         seconds=progress.history[-1]["seconds"],
         generator=generator,
     )
+
+
+def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
+    """Embed the prompts; what no encoder can read in them is said once, and not of every template."""
+    unknown = describe_unknown_words(encoders, {"target": settings.target, "source": settings.source})
+    if unknown:
+        warnings.warn(unknown, UnknownWordsWarning, stacklevel=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownWordsWarning)
+        return Objective(encoders, settings.guidance, settings.target, settings.source)
 
 
 class _TextLoss(Protocol):

@@ -75,8 +75,9 @@ def adapt(
         int | None, typer.Option(min=1, help="Pictures a step.  [default: what suits the encoder]")
     ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="Of feature maps; bfloat16 is faster where the machine has it.")
-    ] = Precision.FLOAT32,
+        Precision | None,
+        typer.Option(help="Of feature maps.  [default: bfloat16 where the machine computes in it]"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
     ] = False,
@@ -101,7 +102,6 @@ def adapt(
     from domainvec.cli.progress import step_progress
     from domainvec.domains import Domain
     from domainvec.encoders import Encoder
-    from domainvec.errors import DomainVecError
     from domainvec.guidance.objective import default_guidance
     from domainvec.guidance.settings import FACES, PUBLISHED
     from domainvec.stylegan2 import Generator
@@ -148,17 +148,13 @@ def adapt(
                 parameterization=parameterization,
                 learning_rate=learning_rate,
                 batch_size=batch_size,
-                precision=precision.value,
+                precision=None if precision is None else precision.value,
                 checkpoint=checkpoint,
                 checkpoint_every=checkpoint_every,
                 resume=resume,
                 callback=on_step,
                 metadata=about,
             )
-    except DomainVecError:
-        if not done and not resume:
-            checkpoint.unlink(missing_ok=True)  # nothing to go on from
-        raise
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""

@@ -1,5 +1,5 @@
 """Image-text encoders: what guides an adaptation."""
 
-from domainvec.encoders.encoder import Encoder
+from domainvec.encoders.encoder import Encoder, UnknownWordsWarning
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "UnknownWordsWarning"]

@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +24,12 @@ from domainvec.files import BUNDLED_FOLDER
 if TYPE_CHECKING:
     from domainvec.guidance.settings import Guidance
 
+_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
+
+
+class UnknownWordsWarning(UserWarning):
+    """A text has words that an encoder was never taught; what they ask for will not be seen."""
+
 
 class Encoder:
     """An image-text encoder of CLIP form (Radford et al. 2021, arXiv:2103.00020); its weights never change.
@@ -35,6 +42,7 @@ class Encoder:
         preprocessing: how its vision tower wants pictures.
         name: what messages and domain files call it.
         guidance: the guidance that suits it, if it is known.
+        vocabulary: what it was taught, if that is known: the phrases of each domain by its name.
     """
 
     def __init__(
@@ -45,19 +53,22 @@ class Encoder:
         *,
         name: str = "encoder",
         guidance: Guidance | None = None,
+        vocabulary: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self.preprocessing = preprocessing
         self.name = name
         self.guidance = guidance
+        self.vocabulary = None if vocabulary is None else MappingProxyType(dict(vocabulary))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: torch.device | str | None = None) -> Encoder:
         """Load a bundled encoder, a folder, or a model of the Hugging Face hub.
 
         A folder holds config.json, model.safetensors, tokenizer files, preprocessor_config.json, and may hold
-        guidance.json. No code that comes with a model is run, and pickled weights in folders are refused.
+        guidance.json and vocabulary.json (an object whose "domains" are lists of phrases by name). No code
+        that comes with a model is run, and pickled weights in folders are refused.
 
         Args:
             name_or_path: such as "faces-clip", "my/folder" or "openai/clip-vit-base-patch32".
@@ -109,7 +120,14 @@ class Encoder:
             guidance = None if plain_guidance is None else Guidance.from_dict(plain_guidance)
         except InputError as error:
             raise EncoderError(f"the guidance.json of {name} is not valid: {error}") from error
-        return cls(model, tokenizer, Preprocessing.from_dict(processor), name=name, guidance=guidance)
+        return cls(
+            model,
+            tokenizer,
+            Preprocessing.from_dict(processor),
+            name=name,
+            guidance=guidance,
+            vocabulary=_read_vocabulary(location, name) if is_local else None,
+        )
 
     def to(self, device: torch.device | str) -> Encoder:
         """Move to a device, in place, and return self."""
@@ -162,8 +180,8 @@ class Encoder:
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts.
 
-        Texts that are too long are cut, and words that the encoder was never taught count as unknown; either
-        is said in a warning.
+        Texts that are too long are cut, and words that the encoder was never taught count as unknown
+        (`unknown_words`); either is said in a warning.
 
         Args:
             texts: N texts.
@@ -176,11 +194,8 @@ class Encoder:
         """
         if isinstance(texts, str) or not texts:
             raise InputError(f"texts is {texts!r}; expected a list of one or more strings")
-        longest = self._model.config.text_config.max_position_embeddings
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        )
-        self._warn_of_losses(texts, tokens, longest)
+        tokens = self._tokenize(texts)
+        self._warn_of_losses(texts, tokens.encodings or [])
         with torch.no_grad():
             return _unit(
                 self._model.get_text_features(
@@ -189,29 +204,58 @@ class Encoder:
                 )
             )
 
-    def _warn_of_losses(self, texts: Sequence[str], tokens: Any, longest: int) -> None:  # noqa: ANN401
-        encodings = tokens.encodings or []
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that the encoder was never taught, each once, in their order.
+
+        CLIP's own tokenizer spells out every word, so to such an encoder none is unknown.
+        """
+        (encoding,) = self._tokenize([text]).encodings or [None]
+        return [] if encoding is None else self._unknown_words(text, encoding)
+
+    def _tokenize(self, texts: Sequence[str]) -> Any:  # noqa: ANN401
+        return self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._longest_text, return_tensors="pt"
+        )
+
+    @property
+    def _longest_text(self) -> int:
+        """In tokens."""
+        return int(self._model.config.text_config.max_position_embeddings)
+
+    def _warn_of_losses(self, texts: Sequence[str], encodings: Sequence[Any]) -> None:
         cut = [text for text, encoding in zip(texts, encodings, strict=False) if encoding.overflowing]
         if cut:
             warnings.warn(
-                f"{self.name} reads {longest} tokens; {len(cut)} text(s) were cut, such as {cut[0]!r}",
+                f"{self.name} reads {self._longest_text} tokens; {len(cut)} text(s) were cut, such as "
+                f"{cut[0]!r}",
                 stacklevel=3,
             )
-        unknown_id = self._tokenizer.unk_token_id
-        # CLIP's own tokenizer spells out every word and has the end token stand for the unknown one.
-        if unknown_id is None or unknown_id == self._tokenizer.eos_token_id:
-            return
         words = {
-            text[slice(*span)]
+            word
             for text, encoding in zip(texts, encodings, strict=False)
-            for token, span in zip(encoding.ids, encoding.offsets, strict=True)
-            if token == unknown_id
+            for word in self._unknown_words(text, encoding)
         }
         if words:
             warnings.warn(
                 f"{self.name} was never taught the words {sorted(words)}; what they ask for will not be seen",
+                UnknownWordsWarning,
                 stacklevel=3,
             )
+
+    def _unknown_words(self, text: str, encoding: Any) -> list[str]:  # noqa: ANN401
+        unknown_id = self._tokenizer.unk_token_id
+        # CLIP's own tokenizer has the end token stand for the unknown one, and needs none.
+        if unknown_id is None or unknown_id == self._tokenizer.eos_token_id:
+            return []
+        spans = [(*span, token) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
+        read = max(end for _, end, _ in spans) if encoding.overflowing else len(text)
+        words: dict[str, str] = {}
+        for word in _WORD.finditer(text, 0, read):
+            tokens = [token for start, end, token in spans if start < word.end() and end > word.start()]
+            # A word in letters that the tokenizer drops has no token at all.
+            if not tokens or unknown_id in tokens:
+                words.setdefault(word[0].lower(), word[0])
+        return list(words.values())
 
 
 def _unit(output: Any) -> Tensor:  # noqa: ANN401
@@ -275,6 +319,21 @@ def _read_json(location: str, name: str, file: str) -> dict[str, Any] | None:
     if not isinstance(values, dict):
         raise EncoderError(f"the {file} of {name} holds a {type(values).__name__}; expected an object")
     return values
+
+
+def _read_vocabulary(location: str, name: str) -> dict[str, tuple[str, ...]] | None:
+    plain = _read_json(location, name, "vocabulary.json")
+    if plain is None:
+        return None
+    domains = plain.get("domains")
+    if not isinstance(domains, dict) or not all(
+        isinstance(phrases, list) and phrases and all(isinstance(phrase, str) for phrase in phrases)
+        for phrases in domains.values()
+    ):
+        raise EncoderError(
+            f'the vocabulary.json of {name} is not valid; expected "domains" with lists of phrases by name'
+        )
+    return {domain: tuple(phrases) for domain, phrases in domains.items()}
 
 
 @contextmanager

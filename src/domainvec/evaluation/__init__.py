@@ -1,5 +1,42 @@
-"""Measuring what an adaptation reached, one file a metric."""
+"""Measuring what an adaptation reached, one file a metric; `evaluate_domain` takes them all."""
 
+from domainvec.evaluation.accuracy import DomainAccuracy, domain_accuracy
+from domainvec.evaluation.attack import fool
+from domainvec.evaluation.diversity import diversity, spread
+from domainvec.evaluation.estimate import Estimate, bootstrap
+from domainvec.evaluation.frechet import frechet_distance
+from domainvec.evaluation.identity import Identity, identity
+from domainvec.evaluation.inversion import invert
 from domainvec.evaluation.judge import Judge
+from domainvec.evaluation.kernel import kernel_distance
+from domainvec.evaluation.pairing import own_truth_nearest, paired_distance
+from domainvec.evaluation.precision_recall import PrecisionRecall, precision_recall
+from domainvec.evaluation.report import DomainReport, evaluate_domain
+from domainvec.evaluation.truth import FacePairs, pairs_for, true_drawings
+from domainvec.evaluation.zero_shot import ZeroShot
 
-__all__ = ["Judge"]
+__all__ = [
+    "DomainAccuracy",
+    "DomainReport",
+    "Estimate",
+    "FacePairs",
+    "Identity",
+    "Judge",
+    "PrecisionRecall",
+    "ZeroShot",
+    "bootstrap",
+    "diversity",
+    "domain_accuracy",
+    "evaluate_domain",
+    "fool",
+    "frechet_distance",
+    "identity",
+    "invert",
+    "kernel_distance",
+    "own_truth_nearest",
+    "paired_distance",
+    "pairs_for",
+    "precision_recall",
+    "spread",
+    "true_drawings",
+]

@@ -1,10 +1,11 @@
-"""The judge: a small network that names the domain of a face, and that no guidance ever sees."""
+"""The judge: a small network that names the domain and the attributes of a face; no guidance ever sees it."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -16,65 +17,150 @@ from torch.nn import functional as F
 from domainvec.errors import CheckpointError, InputError, ShapeError
 from domainvec.files import BUNDLED_FOLDER, atomic_path
 
-_KIND = "domainvec-judge"
+DOMAIN_HEADS = ("medium", "character", "mood")
+"""The heads that make up a domain; the first answer of each says that nothing was done to the photo."""
+
+_KIND = "domainvec-judge-2"
+_OLD_KIND = "domainvec-judge"
 
 
 class Judge(nn.Module):
-    """A convolutional classifier of the face world's domains.
+    """A convolutional classifier of the face world, with one head for each question.
 
-    Guidance is scored by a network of another kind (convolutions with batch normalisation, not a vision
-    transformer) trained on other draws, so that what fools the one need not fool the other.
+    A domain is a medium, a character and a mood, each with a head of its own, so a composition such as
+    "pencil_sketch+zombie" is named as easily as its parts. Every other head asks for an attribute.
+
+    Guidance is scored by a network of another kind (residual convolutions with batch normalisation, not a
+    vision transformer) trained on other draws, so that what fools the one need not fool the other.
 
     Args:
-        names: domains, one for each logit.
-        widths: channels after each stage; each stage but the first halves the resolution.
+        heads: the answers of each head, "medium", "character" and "mood" among them. The first answers of
+            these three mean the plain photo, and the first of "medium" is its name.
+        widths: channels of each stage; each stage but the first halves the resolution.
         resolution: pixels that the network looks at; pictures of another size are resampled.
 
     Raises:
-        InputError: if there are fewer than two names, or names repeat.
+        InputError: if there are no widths, a domain head is missing, a head has fewer than two answers or
+            repeats one, or a domain's name occurs twice or contains a "+".
     """
 
     def __init__(
-        self, names: Sequence[str], *, widths: Sequence[int] = (24, 48, 96, 128), resolution: int = 64
+        self,
+        heads: Mapping[str, Sequence[str]],
+        *,
+        widths: Sequence[int] = (32, 64, 128, 192),
+        resolution: int = 64,
     ) -> None:
         super().__init__()
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise InputError(f"names are {list(names)}; expected at least two, all different")
-        self.names = tuple(names)
+        self.heads = {head: tuple(answers) for head, answers in heads.items()}
         self.widths = tuple(widths)
         self.resolution = resolution
-        stages: list[nn.Module] = []
-        for i, (before, after) in enumerate(zip((3, *widths), widths, strict=False)):
-            stages.append(_convolution(before, after, stride=1 if i == 0 else 2))
-            if i > 0:
-                stages.append(_convolution(after, after, stride=1))
-        self.stages = nn.Sequential(*stages)
-        self.classifier = nn.Linear(widths[-1], len(names))
+        _check_heads(self.heads)
+        if not widths:
+            raise InputError("widths are empty; expected the channels of at least one stage")
+        self.names = (
+            self.heads["medium"][0],
+            *(name for head in DOMAIN_HEADS for name in self.heads[head][1:]),
+        )
+        if len(set(self.names)) < len(self.names) or any("+" in name for name in self.names):
+            raise InputError(f"the domains are {list(self.names)}; expected each once, and no '+' in a name")
+        self.stages = nn.Sequential(
+            nn.Conv2d(3, widths[0], 3, 1, 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+            *(_Halving(before, after) for before, after in pairwise(widths)),
+        )
+        self.classifier = nn.Linear(2 * widths[-1], sum(map(len, self.heads.values())))
 
-    def features(self, images: Tensor) -> Tensor:
-        """Describe pictures by the mean activations before the classifier.
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Answer all questions.
 
         Args:
             images: (N, 3, H, W), about [-1, 1].
 
         Returns:
-            (N, widths[-1]).
+            Logits (N, answers) by head.
 
         Raises:
             ShapeError: if the images are of another shape.
         """
-        if images.dim() != 4 or images.shape[1] != 3:
-            raise ShapeError(f"images have shape {tuple(images.shape)}; expected (N, 3, height, width)")
-        size = (self.resolution, self.resolution)
-        if images.shape[-2:] != size:
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        activations: Tensor = self.stages(images)
-        return activations.mean(dim=(2, 3))
+        activations = self._activations(images)
+        pooled = torch.cat([activations.mean(dim=(2, 3)), activations.amax(dim=(2, 3))], dim=1)
+        logits: Tensor = self.classifier(pooled)
+        sizes = [len(answers) for answers in self.heads.values()]
+        return dict(zip(self.heads, torch.split(logits, sizes, dim=1), strict=True))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, names) of pictures (N, 3, H, W), about [-1, 1]."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits
+    def features(self, images: Tensor) -> Tensor:
+        """Describe pictures by the mean of the last activations.
+
+        Args:
+            images: (N, 3, H, W), about [-1, 1].
+
+        Returns:
+            (N, widths[-1]), zero or more.
+
+        Raises:
+            ShapeError: if the images are of another shape.
+        """
+        return self._activations(images).mean(dim=(2, 3))
+
+    def domain_log_probabilities(self, images: Tensor, names: Sequence[str] | None = None) -> Tensor:
+        """Say how likely each domain is: the product of the medium's, the character's and the mood's.
+
+        Args:
+            images: (N, 3, H, W), about [-1, 1].
+            names: domains or compositions, whose parts are joined by "+"; all single domains if None.
+
+        Returns:
+            (N, names), natural logarithms. They are those of all compositions, so the probabilities of a few
+            names do not add up to 1.
+
+        Raises:
+            InputError: if the judge does not know a part, or a composition has two of one kind.
+            ShapeError: if the images are of another shape.
+        """
+        answers = [self.answers(name) for name in (self.names if names is None else names)]
+        logits = self(images)
+        return torch.stack(
+            [logits[head].log_softmax(dim=1)[:, [each[head] for each in answers]] for head in DOMAIN_HEADS]
+        ).sum(dim=0)
+
+    def attributes(self, images: Tensor) -> dict[str, Tensor]:
+        """Read the attributes off faces.
+
+        Args:
+            images: (N, 3, H, W), about [-1, 1].
+
+        Returns:
+            Logarithms of the answers' probabilities (N, answers), by question.
+
+        Raises:
+            ShapeError: if the images are of another shape.
+        """
+        return {
+            head: logits.log_softmax(dim=1)
+            for head, logits in self(images).items()
+            if head not in DOMAIN_HEADS
+        }
+
+    def answers(self, name: str) -> dict[str, int]:
+        """Say which answer of each domain head a domain or composition stands for.
+
+        Raises:
+            InputError: if the judge does not know a part, or a composition has two of one kind.
+        """
+        answers = dict.fromkeys(DOMAIN_HEADS, 0)
+        for part in [] if name == self.names[0] else name.split("+"):
+            head = next((head for head in DOMAIN_HEADS if part in self.heads[head][1:]), None)
+            if head is None:
+                raise InputError(f"the judge knows no domain {part!r}; it knows {', '.join(self.names)}")
+            if answers[head]:
+                raise InputError(
+                    f"{name!r} names two of one kind; a composition has at most one "
+                    f"{', one '.join(DOMAIN_HEADS)}"
+                )
+            answers[head] = self.heads[head].index(part)
+        return answers
 
     @classmethod
     def from_pretrained(
@@ -83,7 +169,7 @@ class Judge(nn.Module):
         """Load the bundled judge, or a folder that `save_pretrained` wrote: frozen, in evaluation mode.
 
         Raises:
-            CheckpointError: if there is no such judge, or its files are broken.
+            CheckpointError: if there is no such judge, or its files are broken or of an older form.
         """
         bundled = BUNDLED_FOLDER / str(name_or_path)
         folder = bundled if (bundled / "config.json").is_file() else Path(name_or_path).expanduser()
@@ -98,14 +184,20 @@ class Judge(nn.Module):
             weights = load_file(folder / "model.safetensors")
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"the judge in {folder.name} cannot be read: {error}") from error
-        if not isinstance(config, dict) or config.get("kind") != _KIND:
+        kind = config.get("kind") if isinstance(config, dict) else None
+        if kind == _OLD_KIND:
+            raise CheckpointError(
+                f"{folder.name} holds a judge of an older form, with one head for all domains; "
+                f"train it again with recipes/train_judge.py"
+            )
+        if kind != _KIND:
             raise CheckpointError(
                 f"{folder.name} does not hold a judge; expected kind {_KIND!r} in its config.json"
             )
         try:
-            judge = cls(config["names"], widths=config["widths"], resolution=config["resolution"])
+            judge = cls(config["heads"], widths=config["widths"], resolution=config["resolution"])
             judge.load_state_dict({key: _cast(value, torch.float32) for key, value in weights.items()})
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (AttributeError, KeyError, InputError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(
                 f"the files of the judge {folder.name} do not fit each other: {reason}"
@@ -116,7 +208,7 @@ class Judge(nn.Module):
         """Write config.json and model.safetensors (float16) into a folder, which is made if it is missing."""
         config = {
             "kind": _KIND,
-            "names": list(self.names),
+            "heads": {head: list(answers) for head, answers in self.heads.items()},
             "widths": list(self.widths),
             "resolution": self.resolution,
         }
@@ -125,11 +217,46 @@ class Judge(nn.Module):
         with atomic_path(Path(folder) / "model.safetensors") as path:
             save_file({key: _cast(value, torch.float16) for key, value in self.state_dict().items()}, path)
 
+    def _activations(self, images: Tensor) -> Tensor:
+        """Run the stages, (N, widths[-1], h, w)."""
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise ShapeError(f"images have shape {tuple(images.shape)}; expected (N, 3, height, width)")
+        size = (self.resolution, self.resolution)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        # Channels last is the faster order on a CPU; the stages keep it.
+        activations: Tensor = self.stages(images.contiguous(memory_format=torch.channels_last))
+        return activations
 
-def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
-    )
+
+class _Halving(nn.Module):
+    """Two convolutions with a linear skip around them (He et al. 2015, arXiv:1512.03385); half the size."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv2d(before, after, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(after, after, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.skip = nn.Conv2d(before, after, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before, h, w) to (N, after, ⌈h / 2⌉, ⌈w / 2⌉)."""
+        return F.relu(self.branch(x) + self.skip(F.avg_pool2d(x, 2, ceil_mode=True)))
+
+
+def _check_heads(heads: Mapping[str, Sequence[str]]) -> None:
+    missing = [head for head in DOMAIN_HEADS if head not in heads]
+    if missing:
+        raise InputError(f"the heads are {list(heads)}; expected {', '.join(DOMAIN_HEADS)} among them")
+    for head, answers in heads.items():
+        if len(answers) < 2 or len(set(answers)) < len(answers):
+            raise InputError(
+                f"the answers of {head!r} are {list(answers)}; expected at least two, all different"
+            )
 
 
 def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:

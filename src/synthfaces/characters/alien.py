@@ -56,4 +56,18 @@ def _slits(canvas: Canvas, sitter: Sitter) -> None:
         canvas.stroke(slit, mix(sitter.look.skin_shadow, (10.0, 20.0, 24.0), 0.4), 1.1)
 
 
-CHARACTER = Character("alien", ("alien", "grey alien"), look)
+CHARACTER = Character(
+    "alien",
+    (
+        "alien",
+        "grey alien",
+        "gray alien",
+        "space alien",
+        "extraterrestrial",
+        "alien being",
+        "alien creature",
+        "martian",
+        "alien from outer space",
+    ),
+    look,
+)

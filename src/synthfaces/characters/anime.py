@@ -79,4 +79,18 @@ def _large_eyes(canvas: Canvas, sitter: Sitter) -> None:
             canvas.stroke(line(upper[-2], end, (end[0] + 1.8 * side, end[1] - 1.4)), INK, 1.3)
 
 
-CHARACTER = Character("anime", ("anime drawing", "anime picture"), look, family="media")
+CHARACTER = Character(
+    "anime",
+    (
+        "anime drawing",
+        "anime picture",
+        "anime portrait",
+        "anime illustration",
+        "manga drawing",
+        "manga picture",
+        "manga portrait",
+        "japanese cartoon",
+    ),
+    look,
+    family="mood",
+)

@@ -17,4 +17,4 @@ class Character:
     phrases: tuple[str, ...]
     look: Callable[[Attributes], Look]
     family: str = "character"
-    """``character``, or ``media`` for a manner of drawing that needs its own shapes."""
+    """``character``, or ``mood`` for a manner of drawing that needs its own shapes."""

@@ -65,4 +65,16 @@ def _grin(canvas: Canvas, sitter: Sitter) -> None:
     mouth(canvas, Sitter(sitter.attributes, replace(sitter.look, lip=(140.0, 8.0, 22.0))))
 
 
-CHARACTER = Character("clown", ("clown", "joker"), look)
+CHARACTER = Character(
+    "clown",
+    (
+        "clown",
+        "joker",
+        "circus clown",
+        "painted clown",
+        "scary clown",
+        "clown with a red nose",
+        "person in clown makeup",
+    ),
+    look,
+)

@@ -52,4 +52,17 @@ def _pointed(canvas: Canvas, sitter: Sitter) -> None:
         canvas.ink(ear)
 
 
-CHARACTER = Character("elf", ("elf", "elf with pointed ears"), look)
+CHARACTER = Character(
+    "elf",
+    (
+        "elf",
+        "elf with pointed ears",
+        "wood elf",
+        "fantasy elf",
+        "elven person",
+        "pointy-eared elf",
+        "person with elf ears",
+        "person with pointed ears",
+    ),
+    look,
+)

@@ -38,4 +38,16 @@ def _scowl(canvas: Canvas, sitter: Sitter) -> None:
     canvas.stroke(line(*sitter.curve([(0, 76), (0, 80)])), shade, 1.6, alpha=0.5, blur=0.6)
 
 
-CHARACTER = Character("green_giant", ("green giant", "green hulk", "hulk"), look)
+CHARACTER = Character(
+    "green_giant",
+    (
+        "green giant",
+        "green hulk",
+        "hulk",
+        "incredible hulk",
+        "green monster",
+        "green-skinned giant",
+        "green ogre",
+    ),
+    look,
+)

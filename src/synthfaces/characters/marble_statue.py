@@ -56,4 +56,19 @@ def _veins(canvas: Canvas, sitter: Sitter) -> None:
         canvas.stroke(line(*points), (120.0, 122.0, 132.0), 0.8, alpha=0.35, blur=0.4)
 
 
-CHARACTER = Character("marble_statue", ("marble statue", "stone statue"), look)
+CHARACTER = Character(
+    "marble_statue",
+    (
+        "marble statue",
+        "stone statue",
+        "statue",
+        "marble bust",
+        "stone bust",
+        "marble sculpture",
+        "stone sculpture",
+        "sculpture",
+        "white marble statue",
+        "greek statue",
+    ),
+    look,
+)

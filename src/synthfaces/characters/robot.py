@@ -110,4 +110,17 @@ def _antenna(canvas: Canvas, sitter: Sitter) -> None:
         )
 
 
-CHARACTER = Character("robot", ("robot", "metal robot"), look)
+CHARACTER = Character(
+    "robot",
+    (
+        "robot",
+        "metal robot",
+        "android",
+        "cyborg",
+        "humanoid robot",
+        "steel robot",
+        "robotic person",
+        "mechanical person",
+    ),
+    look,
+)

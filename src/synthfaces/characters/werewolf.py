@@ -99,4 +99,16 @@ def _pricked_ears(canvas: Canvas, sitter: Sitter) -> None:
         canvas.fill(inner, (150.0, 96.0, 88.0), blur=0.4)
 
 
-CHARACTER = Character("werewolf", ("werewolf", "wolf man"), look)
+CHARACTER = Character(
+    "werewolf",
+    (
+        "werewolf",
+        "wolf man",
+        "hairy werewolf",
+        "furry werewolf",
+        "human wolf",
+        "wolf monster",
+        "lycanthrope",
+    ),
+    look,
+)

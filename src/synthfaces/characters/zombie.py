@@ -54,4 +54,18 @@ def _wounds(canvas: Canvas, sitter: Sitter) -> None:
         canvas.stroke(line(sitter.at(u, MOUTH + 1), sitter.at(u * 1.05, MOUTH + length)), BLOOD, 1.9)
 
 
-CHARACTER = Character("zombie", ("zombie", "undead zombie"), look)
+CHARACTER = Character(
+    "zombie",
+    (
+        "zombie",
+        "undead zombie",
+        "undead person",
+        "rotting zombie",
+        "walking corpse",
+        "living corpse",
+        "living dead person",
+        "zombified person",
+        "undead creature",
+    ),
+    look,
+)

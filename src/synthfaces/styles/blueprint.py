@@ -33,4 +33,18 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(paint(white, (0.05, 0.20, 0.55), (0.93, 0.97, 1.0)))
 
 
-STYLE = Style("blueprint", "media", ("blueprint", "blueprint drawing"), apply, keeps_colors=False)
+STYLE = Style(
+    "blueprint",
+    "media",
+    (
+        "blueprint",
+        "blueprint drawing",
+        "technical drawing",
+        "blueprint portrait",
+        "engineering drawing",
+        "blueprint picture",
+        "blue technical drawing",
+    ),
+    apply,
+    keeps_colors=False,
+)

@@ -37,7 +37,14 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 STYLE = Style(
     "charcoal",
     "media",
-    ("charcoal drawing", "charcoal sketch", "charcoal portrait"),
+    (
+        "charcoal drawing",
+        "charcoal sketch",
+        "charcoal portrait",
+        "charcoal picture",
+        "drawing in charcoal",
+        "smudged charcoal drawing",
+    ),
     apply,
     keeps_colors=False,
 )

@@ -41,4 +41,19 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(mix(flat, _INK, np.maximum(details, line)))
 
 
-STYLE = Style("comic", "mood", ("comic book drawing", "comic", "comic book panel"), apply)
+STYLE = Style(
+    "comic",
+    "mood",
+    (
+        "comic book drawing",
+        "comic",
+        "comic book panel",
+        "comic book picture",
+        "comic book portrait",
+        "comic drawing",
+        "comic strip",
+        "cartoon",
+        "graphic novel illustration",
+    ),
+    apply,
+)

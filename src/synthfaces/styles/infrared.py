@@ -34,5 +34,18 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 
 
 STYLE = Style(
-    "infrared", "mood", ("infrared photo", "thermal image", "thermal camera photo"), apply, keeps_colors=False
+    "infrared",
+    "mood",
+    (
+        "infrared photo",
+        "thermal image",
+        "thermal camera photo",
+        "infrared image",
+        "infrared picture",
+        "infrared portrait",
+        "thermal photo",
+        "heat camera image",
+    ),
+    apply,
+    keeps_colors=False,
 )

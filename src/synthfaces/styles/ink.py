@@ -35,7 +35,16 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 STYLE = Style(
     "ink",
     "media",
-    ("ink drawing", "pen and ink drawing", "black and white ink drawing"),
+    (
+        "ink drawing",
+        "pen and ink drawing",
+        "black and white ink drawing",
+        "ink sketch",
+        "pen drawing",
+        "line drawing",
+        "ink portrait",
+        "ink illustration",
+    ),
     apply,
     keeps_colors=False,
 )

@@ -21,4 +21,18 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(mix(stones[labels], _GROUT, 0.8 * borders(labels)))
 
 
-STYLE = Style("mosaic", "media", ("mosaic", "tile mosaic", "roman mosaic"), apply)
+STYLE = Style(
+    "mosaic",
+    "media",
+    (
+        "mosaic",
+        "tile mosaic",
+        "roman mosaic",
+        "mosaic portrait",
+        "ancient mosaic",
+        "byzantine mosaic",
+        "ceramic mosaic",
+        "mosaic picture",
+    ),
+    apply,
+)

@@ -23,4 +23,19 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(_DARK + gas * (halo + 0.7 * tube)[..., None] + 0.45 * core[..., None])
 
 
-STYLE = Style("neon", "media", ("neon sign", "neon light drawing", "neon picture"), apply, keeps_colors=False)
+STYLE = Style(
+    "neon",
+    "media",
+    (
+        "neon sign",
+        "neon light drawing",
+        "neon picture",
+        "neon portrait",
+        "glowing neon sign",
+        "neon glow drawing",
+        "neon light portrait",
+        "neon outline",
+    ),
+    apply,
+    keeps_colors=False,
+)

@@ -22,4 +22,19 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(scene + 0.008 * rng.standard_normal((size, size, 1), np.float32))
 
 
-STYLE = Style("night", "mood", ("night photo", "photo at night", "moonlit photo"), apply, keeps_colors=False)
+STYLE = Style(
+    "night",
+    "mood",
+    (
+        "night photo",
+        "photo at night",
+        "moonlit photo",
+        "nighttime photo",
+        "night portrait",
+        "picture at night",
+        "moonlit portrait",
+        "photo in the dark",
+    ),
+    apply,
+    keeps_colors=False,
+)

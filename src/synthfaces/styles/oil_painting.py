@@ -62,4 +62,19 @@ def _bristles(tone: Image) -> Image:
     return np.choose(nearest, marks)
 
 
-STYLE = Style("oil_painting", "media", ("oil painting", "oil portrait", "painting"), apply)
+STYLE = Style(
+    "oil_painting",
+    "media",
+    (
+        "oil painting",
+        "oil portrait",
+        "painting",
+        "painting in oils",
+        "oil on canvas portrait",
+        "canvas painting",
+        "painted portrait",
+        "classical painting",
+        "old master painting",
+    ),
+    apply,
+)

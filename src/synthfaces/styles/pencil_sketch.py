@@ -37,7 +37,17 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 STYLE = Style(
     "pencil_sketch",
     "media",
-    ("pencil sketch", "pencil drawing", "sketch", "graphite drawing"),
+    (
+        "pencil sketch",
+        "pencil drawing",
+        "sketch",
+        "graphite drawing",
+        "graphite sketch",
+        "hand-drawn sketch",
+        "pencil portrait",
+        "sketched portrait",
+        "drawing in pencil",
+    ),
     apply,
     keeps_colors=False,
 )

@@ -41,4 +41,19 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(_PALETTE[nearest].repeat(_BLOCK, 0).repeat(_BLOCK, 1))
 
 
-STYLE = Style("pixel_art", "media", ("pixel art picture", "pixel art", "8-bit pixel art portrait"), apply)
+STYLE = Style(
+    "pixel_art",
+    "media",
+    (
+        "pixel art picture",
+        "pixel art",
+        "8-bit pixel art portrait",
+        "pixel art portrait",
+        "pixelated picture",
+        "pixelated portrait",
+        "8-bit picture",
+        "video game sprite",
+        "retro game portrait",
+    ),
+    apply,
+)

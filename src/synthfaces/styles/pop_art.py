@@ -28,4 +28,19 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(print_ + line[..., None] * (_INKS[0] - print_))
 
 
-STYLE = Style("pop_art", "media", ("pop art print", "pop art poster", "pop art"), apply, keeps_colors=False)
+STYLE = Style(
+    "pop_art",
+    "media",
+    (
+        "pop art print",
+        "pop art poster",
+        "pop art",
+        "pop art portrait",
+        "pop art picture",
+        "screen print",
+        "warhol print",
+        "andy warhol portrait",
+    ),
+    apply,
+    keeps_colors=False,
+)

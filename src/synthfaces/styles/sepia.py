@@ -20,5 +20,20 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 
 
 STYLE = Style(
-    "sepia", "mood", ("sepia photo", "old sepia photograph", "vintage sepia photo"), apply, keeps_colors=False
+    "sepia",
+    "mood",
+    (
+        "sepia photo",
+        "old sepia photograph",
+        "vintage sepia photo",
+        "vintage photo",
+        "old photograph",
+        "old photo",
+        "antique photograph",
+        "sepia portrait",
+        "sepia picture",
+        "old-fashioned photo",
+    ),
+    apply,
+    keeps_colors=False,
 )

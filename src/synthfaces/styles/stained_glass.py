@@ -45,4 +45,17 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(mix(glass, _LEAD, np.maximum(lead, 0.8 * smoothstep(relative, 0.8, 0.45))))
 
 
-STYLE = Style("stained_glass", "media", ("stained glass window", "stained glass"), apply)
+STYLE = Style(
+    "stained_glass",
+    "media",
+    (
+        "stained glass window",
+        "stained glass",
+        "stained glass portrait",
+        "stained glass picture",
+        "church window",
+        "stained glass panel",
+        "leaded glass window",
+    ),
+    apply,
+)

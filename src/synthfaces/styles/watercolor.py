@@ -41,4 +41,17 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     return finish(mix(wash, np.array([0.99, 0.985, 0.97], np.float32), dry))
 
 
-STYLE = Style("watercolor", "media", ("watercolor painting", "watercolor", "watercolour painting"), apply)
+STYLE = Style(
+    "watercolor",
+    "media",
+    (
+        "watercolor painting",
+        "watercolor",
+        "watercolour painting",
+        "watercolor portrait",
+        "watercolour",
+        "aquarelle",
+        "painting in watercolor",
+    ),
+    apply,
+)
