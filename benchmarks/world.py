@@ -75,7 +75,7 @@ class Classifier(NamedTuple):
     """Images to logits (N, names)."""
 
 
-def draw(domain: str, first: int, count: int, seed: int, resolution: int = 64) -> Drawn:
+def draw(domain: str, first: int, count: int, seed: int, resolution: int) -> Drawn:
     """Draw `count` faces of a world from face `first` on, and take the time."""
     pictures, seconds = [], []
     faces = [synthfaces.sample(seed, first + i) for i in range(count)]
@@ -180,7 +180,7 @@ def judge_compositions(judge: Judge, count: int, seed: int) -> dict[str, Any]:
     chosen = np.random.default_rng(seed).choice(len(names), min(count, len(names)), replace=False)
     right = []
     for i in chosen.tolist():
-        images = from_uint8(synthfaces.draw(synthfaces.sample(seed, i), names[i]))
+        images = from_uint8(synthfaces.draw(synthfaces.sample(seed, i), names[i], judge.resolution))
         right.append(domain_accuracy(judge, images, names[i]).accuracy.value)
     estimate = mean_estimate(torch.tensor(right))
     return {
@@ -204,7 +204,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     domains: dict[str, dict[str, Any]] = {}
     by_domain = {}
     for i, name in enumerate(options.domains):
-        drawn = draw(name, i * options.count, options.count, options.seed)
+        drawn = draw(name, i * options.count, options.count, options.seed, judge.resolution)
         found = {
             who: standing(classifier, drawn.images, name, options.attacked)
             for who, classifier in classifiers.items()
@@ -221,7 +221,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         }
         by_domain[name] = judged_attributes(judge, drawn)
         print(f"{i + 1} of {len(options.domains)}: {name}", file=sys.stderr, flush=True)
-    photos = draw(PHOTO, 0, options.photos, options.seed + 1)
+    photos = draw(PHOTO, 0, options.photos, options.seed + 1, judge.resolution)
     words = vocabulary()
     return {
         "world": {

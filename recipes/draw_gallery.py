@@ -18,7 +18,7 @@ from domainvec.images import from_uint8, grid, save_png
 from synthfaces.domains import FAMILIES
 
 SEED = 7
-FACE = 5
+FACE = 8
 """The sitter of the compositions."""
 
 

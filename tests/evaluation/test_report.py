@@ -42,6 +42,7 @@ def perfect(tiny_generator, domain, judge, pairs, world):
 
 def test_a_perfect_adaptation_reaches_floor_and_ceiling(perfect):
     assert perfect.frechet.value == pytest.approx(perfect.frechet_floor)
+    assert perfect.frechet_floor > 0  # the drawings compared with are of other faces
     assert perfect.kernel.value == pytest.approx(perfect.kernel_floor)
     assert perfect.accuracy.value == perfect.accuracy_on_truth
     assert perfect.identity.agreement.value == pytest.approx(perfect.identity_ceiling)

@@ -25,7 +25,8 @@ from domainvec.evaluation.truth import FACE_DIM, LARGEST_DRAWING, Draw, FacePair
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator, Multipliers
 
-_OTHER_FACES = 2**32
+# Far from all usual seeds, and below 2**32, where PyTorch's seeds repeat.
+_OTHER_FACES = 2**31
 _LEAST = 8
 _DRAWN_AGAIN = 100
 
