@@ -27,7 +27,17 @@ from typing import Any
 import drawings
 import numpy as np
 import torch
-from encoder_batches import BATCH, DISTORTED, DOMAINS, LONGEST_TEXT, Batch, Batches, sample_generator
+from cards import percent_table, write_card, write_json
+from encoder_batches import (
+    BATCH,
+    DISTORTED,
+    DOMAINS,
+    LONGEST_TEXT,
+    Batch,
+    Batches,
+    answer,
+    sample_generator,
+)
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn import functional as F
@@ -42,7 +52,9 @@ from transformers.utils import logging
 
 import synthfaces
 from domainvec.encoders import Encoder
-from domainvec.encoders.templates import FACE_TEMPLATES, compose
+from domainvec.encoders.templates import FACE_TEMPLATES
+from domainvec.evaluation import ZeroShot, fool
+from domainvec.evaluation.features import in_parts
 from domainvec.files import atomic_path
 from domainvec.guidance import FACES
 from domainvec.images import from_uint8
@@ -276,7 +288,7 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
     model.float()
     tokenizer.save_pretrained(folder)
     side = {"height": drawings.RESOLUTION, "width": drawings.RESOLUTION}
-    _write_json(
+    write_json(
         folder / "preprocessor_config.json",
         {
             "image_processor_type": "CLIPImageProcessor",
@@ -293,7 +305,7 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
             "do_convert_rgb": True,
         },
     )
-    _write_json(
+    write_json(
         folder / "tokenizer_config.json",
         {
             # The class name that every transformers knows; version 5 would write one of its own.
@@ -305,141 +317,62 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
             "model_max_length": LONGEST_TEXT,
         },
     )
-    _write_json(folder / "guidance.json", FACES.to_dict())
-    _write_json(folder / "vocabulary.json", describe_vocabulary())
+    write_json(folder / "guidance.json", FACES.to_dict())
+    write_json(folder / "vocabulary.json", describe_vocabulary())
 
 
 def measure(encoder: Encoder, count: int) -> dict[str, Any]:
-    """Measure zero-shot accuracy on held-out drawings: domains, plain and attacked, and attributes."""
-    names = list(synthfaces.DOMAINS)
-    classes = torch.stack(
-        [
-            F.normalize(
-                encoder.encode_texts(compose(synthfaces.DOMAINS[name].phrases[0], FACE_TEMPLATES)).mean(0),
-                dim=0,
-            )
-            for name in names
-        ]
-    )
+    """Zero-shot accuracy on held-out drawings: domains, plain and attacked, and attributes of photos."""
+    zero_shot = ZeroShot.of_phrases(encoder, {name: synthfaces.DOMAINS[name].phrases[0] for name in DOMAINS})
     plain: dict[str, float] = {}
     attacked: dict[str, list[float]] = {"l2_2": [], "linf_4_255": []}
-    for label, name in enumerate(names):
+    for label, name in enumerate(DOMAINS):
         images = from_uint8(drawings.held_out(name, count)[0])
         labels = torch.full((count,), label)
-        with torch.no_grad():
-            plain[name] = _share(encoder.encode_images(images) @ classes.T, labels)
-        for key, moved in {
-            "l2_2": fool(encoder, images, labels, classes, radius=2.0),
-            "linf_4_255": fool(encoder, images, labels, classes, reach=8 / 255),
-        }.items():
-            with torch.no_grad():
-                attacked[key].append(_share(encoder.encode_images(moved) @ classes.T, labels))
+        plain[name] = _share(zero_shot(images), labels)
+        attacked["l2_2"].append(_share(zero_shot(fool(zero_shot, images, labels, radius=2.0)), labels))
+        attacked["linf_4_255"].append(
+            _share(zero_shot(fool(zero_shot, images, labels, reach=8 / 255)), labels)
+        )
     return {
         "domains": round(float(np.mean(list(plain.values()))), 4),
         "domains_attacked": {key: round(float(np.mean(shares)), 4) for key, shares in attacked.items()},
-        "attributes": measure_attributes(encoder, 5 * count),
+        "attributes": measure_attributes(encoder, 8 * count),
         "by_domain": plain,
     }
 
 
 def measure_attributes(encoder: Encoder, count: int) -> dict[str, float]:
-    """Zero-shot accuracy of what a photo shows."""
+    """Zero-shot accuracy of what a photo shows, of the faces that each question can be asked of."""
     pictures, faces = drawings.held_out(drawings.PHOTO, count)
-    with torch.no_grad():
-        images = torch.cat([encoder.encode_images(from_uint8(part)) for part in np.array_split(pictures, 5)])
-    seen = [face.hair_style != "bald" and face.hat == "none" for face in faces]
-    colors = sorted({face.hair_color for face in faces})
-    questions: dict[str, tuple[list[str], list[int | None]]] = {
-        "hair colour": (
-            [f"a photo of a person with {color} hair" for color in colors],
-            [
-                colors.index(face.hair_color) if shows else None
-                for face, shows in zip(faces, seen, strict=True)
-            ],
-        ),
-        "gender": (["a photo of a woman", "a photo of a man"], [int(face.gender == "man") for face in faces]),
-        "glasses": (
-            [
-                "a photo of a person",
-                "a photo of a person with glasses",
-                "a photo of a person with sunglasses",
-            ],
-            [["none", "glasses", "sunglasses"].index(face.glasses) for face in faces],
-        ),
-        "hat": (
-            ["a photo of a person", "a photo of a person with a hat"],
-            [int(f.hat != "none") for f in faces],
-        ),
-        "beard": (
-            ["a photo of a man", "a photo of a man with a beard"],
-            [{"none": 0, "full": 1}.get(f.beard) if f.gender == "man" else None for f in faces],
-        ),
-        "smile": (
-            ["a photo of a sad person", "a photo of a smiling person"],
-            [int(f.smile > 0) if abs(f.smile - 0.1) > 0.3 else None for f in faces],
-        ),
-        "age": (
-            ["a photo of a young person", "a photo of an old person"],
-            [int(f.age > 50) if not 32 < f.age < 62 else None for f in faces],
-        ),
-    }
+    embeddings = in_parts(encoder.encode_images, from_uint8(pictures))
+    told = torch.tensor([answer(face) for face in faces])
     shares = {}
-    for name, (texts, answers) in questions.items():
-        asked = [i for i, answer in enumerate(answers) if answer is not None]
-        labels = torch.tensor([answers[i] for i in asked])
-        shares[name] = _share(images[asked] @ encoder.encode_texts(texts).T, labels)
+    for column, (name, question) in enumerate(QUESTIONS.items()):
+        asked = told[:, column] >= 0
+        logits = ZeroShot(encoder, question.texts).logits(embeddings)
+        shares[name] = _share(logits[asked], told[asked, column])
     return shares
-
-
-def fool(
-    encoder: Encoder,
-    images: Tensor,
-    labels: Tensor,
-    classes: Tensor,
-    *,
-    radius: float | None = None,
-    reach: float | None = None,
-    steps: int = 5,
-) -> Tensor:
-    """Projected gradient ascent within an L2 radius, or a reach for each pixel, on [-1, 1]."""
-    moved = images.clone()
-    for _ in range(steps):
-        moved.requires_grad_(True)
-        loss = F.cross_entropy(30 * encoder.encode_images(moved) @ classes.T, labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, moved)
-        if radius is not None:
-            unit = gradient / (gradient.flatten(1).norm(dim=1)[:, None, None, None] + 1e-12)
-            change = moved.detach() - images + unit * radius / 2
-            length = change.flatten(1).norm(dim=1)[:, None, None, None]
-            change = change * (radius / (length + 1e-12)).clamp(max=1)
-        else:
-            assert reach is not None
-            change = (moved.detach() - images + gradient.sign() * reach / 2).clamp(-reach, reach)
-        moved = (images + change).clamp(-1, 1)
-    return moved
 
 
 def card(name: str, metrics: dict[str, Any], options: argparse.Namespace) -> str:
     """The README.md of the folder."""
     attacked = metrics["domains_attacked"]
-    rows = "\n".join(f"| {key} | {100 * value:.1f} % |" for key, value in metrics["by_domain"].items())
-    attributes = "\n".join(f"| {key} | {100 * value:.1f} % |" for key, value in metrics["attributes"].items())
     inputs = "drawings, corrupted and adversarial ones" if options.robust else "drawings"
     if options.generator is not None:
         inputs += ", and samples of the bundled generator"
-    command = f"recipes/train_encoder.py{' --robust' if options.robust else ''} --seed {options.seed}"
-    sizes = f"--width {options.width} --depth {options.depth}"
+    robust = f"--robust --radius {options.radius:g} " if options.robust else ""
     return f"""# {name}
 
 A CLIP of {metrics["parameters"]:,} parameters for 64 px faces of the procedural face world (`synthfaces`):
 pictures and short English texts to {options.projection} numbers. It guides adaptations of the bundled
-generator. It knows {metrics["words"]} words, and nothing of real photographs.
+generator. It knows {metrics["words"]} words (`docs/vocabulary.md`), and nothing of real photographs.
 
-- Files: as transformers' `CLIPModel` and `AutoTokenizer` save them (float16), and `guidance.json`, the
-  guidance that suits it.
-- Made by `{command} --minutes {options.minutes:g} {sizes}`
-  from {inputs}:
-  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes, {options.threads} threads.
+- Files: as transformers' `CLIPModel` and `AutoTokenizer` save them (float16), `guidance.json`, the guidance
+  that suits it, and `vocabulary.json`, the phrases that it was taught.
+- Made by `recipes/train_encoder.py {robust}--seed {options.seed} --minutes {options.minutes:g}`
+  `--width {options.width} --depth {options.depth}` from {inputs}:
+  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes, {options.threads} thread(s).
 - Licence: Apache-2.0.
 - Zero-shot on held-out drawings ({metrics["held_out"]} for each domain): the domain is named rightly in
   {100 * metrics["domains"]:.1f} %; after an attack of 5 steps within an L2 distance of 2 (pixels on
@@ -447,23 +380,15 @@ generator. It knows {metrics["words"]} words, and nothing of real photographs.
   {100 * attacked["linf_4_255"]:.1f} %.
 - Limits: small networks are fooled by gradients. Guide with several at once, and judge with another.
 
-| attribute of photos | named rightly |
-| --- | --- |
-{attributes}
+{percent_table("attribute of photos", metrics["attributes"])}
 
-| domain | named rightly |
-| --- | --- |
-{rows}
+{percent_table("domain", metrics["by_domain"])}
 """
 
 
+@torch.no_grad()
 def _share(logits: Tensor, labels: Tensor) -> float:
     return round((logits.argmax(dim=1) == labels).float().mean().item(), 4)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -534,9 +459,7 @@ def _main() -> None:
         **measure(encoder, options.held_out),
     }
     print(json.dumps(metrics, indent=2))
-    _write_json(options.output / "metrics.json", metrics)
-    with atomic_path(options.output / "README.md") as path:
-        path.write_text(card(options.output.resolve().name, metrics, options))
+    write_card(options.output, card(options.output.resolve().name, metrics, options), metrics)
     (options.output / "checkpoint.pt").unlink(missing_ok=True)
 
 
