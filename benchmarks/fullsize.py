@@ -29,7 +29,9 @@ CASES = (
 
 def main() -> None:
     """Run all cases one after the other, or the one that the arguments name."""
-    parser = argparse.ArgumentParser(description="Time and memory of a full-size adaptation on the CPU.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--case", nargs=3, metavar=("RESOLUTION", "BATCH_SIZE", "PRECISION"))
     parser.add_argument("--steps", type=int, default=3, help="steps in each case, 2 or more")
     arguments = parser.parse_args()

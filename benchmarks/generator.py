@@ -2,16 +2,18 @@
 
     python benchmarks/generator.py --output docs/images
 
-Prints, on fresh noise that no training has seen:
+prints one JSON object and writes `generator.png`: unselected samples, the true drawings of the same noise,
+and truncated and style-mixed samples.
 
     distance   mean absolute difference of samples and the true drawings of the same z, pixels on [-1, 1]
-    own        share of samples whose own true drawing is the nearest of 256 (see benchmarks/domains.py)
-    photo      mean probability of "photo" by the judge: samples, truncated, styles mixed at a random layer,
-               drawings
-    frechet    distance of the judge's features between samples and drawings, and between two sets of
-               drawings (floor)
+    own        share of samples whose own true drawing is the nearest of 256
+    photo      mean probability of "photo" by the judge, for samples, truncated and mixed ones, and drawings
+    frechet    Fréchet distance of the judge's features between samples and drawings of other faces, and that
+               of the drawings of the same faces (floor)
+    precision, recall   of the samples, and of the drawings of the same faces (Kynkäänniemi et al. 2019)
 
-and draws sixteen unselected samples, the same truncated, and mixed styles.
+With --snapshots FOLDER it measures each generator in there instead, a line each, as the recipe writes them:
+the curve over the pictures seen.
 """
 
 from __future__ import annotations
@@ -19,24 +21,24 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import scipy.linalg
 import torch
-from domains import own_truth_nearest, true_drawings
 from torch import Tensor
 
 import domainvec as dv
-from domainvec.evaluation import Judge
+from domainvec.evaluation import (
+    Judge,
+    frechet_distance,
+    own_truth_nearest,
+    precision_recall,
+    true_drawings,
+)
+from domainvec.evaluation.features import in_parts
 from domainvec.images import grid, save_png
 
-
-def frechet(first: Tensor, second: Tensor) -> float:
-    """Fréchet distance of two sets of features (N, D) (Heusel et al. 2017, arXiv:1706.08500)."""
-    a, b = first.double().numpy(), second.double().numpy()
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
-    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a + cov_b - 2 * root))
+SEED = 2026
+SHOWN = 16
 
 
 def mix_styles(w: Tensor, rng: torch.Generator) -> Tensor:
@@ -47,51 +49,75 @@ def mix_styles(w: Tensor, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
+def compare(generator: dv.Generator, judge: Judge, truth: dict[str, Any]) -> dict[str, Any]:
+    """Compare samples with the drawings of the same faces and of others."""
+    samples = in_parts(lambda z: generator(z).clamp(-1, 1), truth["z"])
+    features = in_parts(judge.features, samples)
+    manifold, floor = (
+        precision_recall(truth["other_features"], each) for each in (features, truth["features"])
+    )
+    return {
+        "distance": round(float((samples - truth["draws"]).abs().mean()), 4),
+        "own": round(own_truth_nearest(samples[:256], truth["draws"][:256]).value, 3),
+        "frechet": round(frechet_distance(features, truth["other_features"]), 3),
+        "frechet_floor": round(frechet_distance(truth["features"], truth["other_features"]), 3),
+        "precision": round(manifold.precision.value, 3),
+        "precision_floor": round(floor.precision.value, 3),
+        "recall": round(manifold.recall.value, 3),
+        "recall_floor": round(floor.recall.value, 3),
+        "samples": len(samples),
+    }
+
+
+@torch.no_grad()
 def main() -> None:
-    """Measure, print one JSON object, write the pictures."""
+    """Measure, print, write the pictures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--generator", default="faces")
+    parser.add_argument("--judge", default="faces-judge")
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--snapshots", type=Path, help="folder of folders of generators")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
-    generator, judge = dv.Generator.from_pretrained(options.generator), Judge.from_pretrained()
-    rng = torch.Generator().manual_seed(2026)
-    z, others = (torch.randn(options.samples, generator.z_dim, generator=rng) for _ in range(2))
+    judge = Judge.from_pretrained(options.judge)
+    rng = torch.Generator().manual_seed(SEED)
+    z, others = (torch.randn(options.samples, 64, generator=rng) for _ in range(2))
+    truth: dict[str, Any] = {"z": z, "draws": true_drawings(z, "photo")}
+    truth["features"] = in_parts(judge.features, truth["draws"])
+    truth["other_features"] = in_parts(lambda part: judge.features(true_drawings(part, "photo")), others)
+    if options.snapshots is not None:
+        for folder in sorted(options.snapshots.iterdir()):
+            snapshot = dv.Generator.from_pretrained(folder)
+            print(json.dumps({"snapshot": folder.name, **compare(snapshot, judge, truth)}), flush=True)
+        return
 
-    def synthesise(w: Tensor) -> Tensor:
-        return torch.cat([generator.synthesis(part).clamp(-1, 1) for part in w.split(100)])
-
-    def judged(images: Tensor) -> tuple[float, Tensor]:
-        features = torch.cat([judge.features(part) for part in images.split(200)])
-        chances = judge.classifier(features).softmax(1)[:, judge.names.index("photo")]
-        return round(float(chances.mean()), 3), features
-
+    generator = dv.Generator.from_pretrained(options.generator)
     w = generator.mapping(z)
+    shown = {
+        "sixteen unselected samples": w,
+        "truncated 0.7": generator.mapping(z, truncation_psi=0.7),
+        "styles mixed": mix_styles(w, rng),
+    }
     sets = {
-        "samples": synthesise(w),
-        "truncated 0.7": synthesise(generator.mapping(z, truncation_psi=0.7)),
-        "styles mixed": synthesise(mix_styles(w, rng)),
-        "draws": true_drawings(z, "photo"),
-        "other draws": true_drawings(others, "photo"),
+        name: in_parts(lambda part: generator.synthesis(part).clamp(-1, 1), latents)
+        for name, latents in shown.items()
     }
-    scores = {name: judged(images) for name, images in sets.items()}
-    features = {name: values for name, (_, values) in scores.items()}
-    report = {
-        "distance": round(float((sets["samples"] - sets["draws"]).abs().mean()), 4),
-        "own": round(own_truth_nearest(sets["samples"][:256], sets["draws"][:256]), 3),
-        "photo": {name: chance for name, (chance, _) in scores.items()},
-        "frechet": {
-            "samples": round(frechet(features["samples"], features["other draws"]), 4),
-            "floor": round(frechet(features["draws"], features["other draws"]), 4),
-        },
-        "samples": options.samples,
+    sets["what the world draws for the same noise"] = truth["draws"]
+    photo = {
+        name: in_parts(lambda part: judge.domain_log_probabilities(part, ["photo"]).exp(), images)
+        for name, images in sets.items()
     }
+    report = compare(generator, judge, truth)
+    report["photo"] = {name: round(chances.mean().item(), 3) for name, chances in photo.items()}
     print(json.dumps(report, indent=1))
-    names = ("samples", "draws", "truncated 0.7", "styles mixed")
-    labels = ("sixteen unselected samples", "what the world draws for the same noise", *names[2:])
-    save_png(grid([sets[name][:16] for name in names], labels=labels), options.output / "generator.png")
+    rows = [(images[:SHOWN], name) for name, images in sets.items()]
+    rows.insert(1, rows.pop())
+    save_png(
+        grid([images for images, _ in rows], labels=[name for _, name in rows]),
+        options.output / "generator.png",
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ the synthesis network draws it; the loss compares the drawing with the true one,
 and 64 px. A third of the pictures take shape from one z (coarse layers), colour from another (fine layers),
 so that style mixing does what its name says. Beside it, a regression learns to read codes off z; its
 layers and the teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are
-tuned together on pictures to the end. What is saved is a plain StyleGAN2 generator.
+tuned together on pictures to the end. What is saved is a plain StyleGAN2 generator. Where a checkpoint is, a
+larger --images goes on from it, at the learning rate of that share of the whole.
 """
 
 from __future__ import annotations
@@ -303,7 +304,10 @@ def train(arguments: argparse.Namespace) -> None:
             )
             losses.clear()
             save()
-    finish(average.generator, output, arguments.seed)
+        every = arguments.snapshot_every
+        if every and distilling and seen // every > (seen - size) // every:
+            finish(average.generator, output / "snapshots" / f"{seen:07d}", arguments.seed)
+    finish(average.generator, output / "faces", arguments.seed)
 
 
 class CodeReader(nn.Module):
@@ -419,8 +423,8 @@ def finish(generator: Generator, output: Path, seed: int) -> None:
     """Set the average w, and save what a stranger loads."""
     z = torch.randn(50_000, CONFIG.z_dim, generator=torch.Generator().manual_seed(seed))
     generator.mapping.w_avg.copy_(torch.cat([mapped(generator, part) for part in z.split(5000)]).mean(0))
-    generator.save_pretrained(output / "faces", torch.float16)
-    print(f"saved {output / 'faces'}", flush=True)
+    generator.save_pretrained(output, torch.float16)
+    print(f"saved {output}", flush=True)
 
 
 def main() -> None:
@@ -446,6 +450,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument(
+        "--snapshot-every",
+        type=int,
+        default=0,
+        help="pictures between generators kept on the way, at the end",
+    )
     parser.add_argument(
         "--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)"
     )

@@ -17,7 +17,7 @@ def latents(seeds: Sequence[int], z_dim: int) -> Tensor:
     Always drawn on the CPU: the same seed is then the same latent on every device.
 
     Args:
-        seeds: whole numbers in [0, 2**63).
+        seeds: whole numbers in [0, 2**32).
         z_dim: length of a latent.
 
     Returns: (N, z_dim) float32 on the CPU.
@@ -26,7 +26,7 @@ def latents(seeds: Sequence[int], z_dim: int) -> Tensor:
     """
     rows = torch.empty(len(seeds), z_dim)
     for row, seed in zip(rows, seeds, strict=True):
-        if not 0 <= seed < 2**63:
-            raise InputError(f"seed {seed} is out of range: give a whole number from 0 to 2**63 - 1")
+        if not 0 <= seed < 2**32:
+            raise InputError(f"seed {seed} is out of range: give a whole number from 0 to 2**32 - 1")
         row.copy_(torch.randn(z_dim, generator=torch.Generator().manual_seed(seed)))
     return rows
