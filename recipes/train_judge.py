@@ -34,7 +34,6 @@ from domainvec.guidance.robust import Augmentation, augment
 from domainvec.images import from_uint8
 from synthfaces import QUESTIONS
 from synthfaces.domains import FAMILIES
-from synthfaces.styles import STYLES
 
 BATCH = 96
 SHARES = {PHOTO: 0.2, COMPOSITIONS: 0.3, "samples": 0.1}
@@ -73,8 +72,7 @@ def answers_for(face: synthfaces.Attributes, name: str) -> list[int]:
     for head in DOMAIN_HEADS:
         mine = [part for part in domain.parts if part in known[head]]
         parts.append(known[head].index(mine[0]) if mine else 0)
-    natural = all(part in STYLES and STYLES[part].keeps_colors for part in domain.parts)
-    hidden = [asked.needs_color and not natural for asked in QUESTIONS.values()]
+    hidden = [asked.needs_color and not domain.keeps_colors for asked in QUESTIONS.values()]
     told = [-1 if hides else told for hides, told in zip(hidden, answer(face), strict=True)]
     return [*parts, *told]
 

@@ -40,6 +40,8 @@ class Domain:
     """Attributes and a resolution to RGB in [0, 1], (resolution, resolution, 3)."""
     parts: tuple[str, ...] = ()
     """Names of the single domains that it is made of, medium, character, mood; none for the photo."""
+    keeps_colors: bool = True
+    """Whether hair, eyes and skin have the colours of the photo."""
 
 
 def domain(name: str) -> Domain:
@@ -108,12 +110,20 @@ def _character(character: Character) -> Domain:
         look = character.look(attributes)
         return _reduce(paint_portrait(attributes, look, _OVERSAMPLING * resolution), resolution)
 
-    return Domain(character.name, character.family, character.phrases, draw_character, (character.name,))
+    return Domain(
+        character.name,
+        character.family,
+        character.phrases,
+        draw_character,
+        (character.name,),
+        keeps_colors=False,
+    )
 
 
 def _style(style: Style) -> Domain:
     draw_style = _repaint(style.name, None, (style,))
-    return Domain(style.name, style.family, tuple(style.phrases), draw_style, (style.name,))
+    phrases = tuple(style.phrases)
+    return Domain(style.name, style.family, phrases, draw_style, (style.name,), style.keeps_colors)
 
 
 @cache
@@ -133,7 +143,8 @@ def _composition(parts: tuple[str, ...]) -> Domain:
     if character is not None and parts[-1] == character.name:
         named = [DOMAINS[part].phrases[0] for part in parts]
     phrase = " of ".join([named[0], *map(with_article, named[1:])])
-    return Domain(name, "composition", (phrase,), _repaint(name, character, styles), parts)
+    natural_colors = all(DOMAINS[part].keeps_colors for part in parts)
+    return Domain(name, "composition", (phrase,), _repaint(name, character, styles), parts, natural_colors)
 
 
 def _repaint(

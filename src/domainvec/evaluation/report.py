@@ -21,7 +21,15 @@ from domainvec.evaluation.judge import Judge
 from domainvec.evaluation.kernel import kernel_distance
 from domainvec.evaluation.pairing import own_truth_nearest, paired_distance
 from domainvec.evaluation.precision_recall import PrecisionRecall, precision_recall
-from domainvec.evaluation.truth import FACE_DIM, LARGEST_DRAWING, Draw, FacePairs, pairs_for, true_drawings
+from domainvec.evaluation.truth import (
+    FACE_DIM,
+    LARGEST_DRAWING,
+    Draw,
+    FacePairs,
+    pairs_for,
+    true_drawings,
+    visible_questions,
+)
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator, Multipliers
 
@@ -56,7 +64,7 @@ class DomainReport:
     recall: Estimate
     identity: Identity
     identity_ceiling: float
-    """The agreement of the world's photos with the truth."""
+    """The agreement of the world's photos with the truth, asked what the domain shows."""
     diversity: Estimate
     diversity_of_truth: float
     paired_distance: Estimate
@@ -118,6 +126,10 @@ def evaluate_domain(
     photos, truth = draw(z, "photo", side), draw(z, name, side)
     others = draw(latents(range(_OTHER_FACES + seed, _OTHER_FACES + seed + count), FACE_DIM), name, side)
     ours, true, target = (in_parts(judge.features, images) for images in (adapted, truth, others))
+    # Another world's drawings tell nothing of what they hide: all questions are asked of them.
+    questions = None
+    if draw is true_drawings:
+        questions = [question for question in visible_questions(name) if question in judge.heads]
     reached: DomainAccuracy = domain_accuracy(judge, adapted, name)
     manifold: PrecisionRecall = precision_recall(target, ours)
     return DomainReport(
@@ -134,8 +146,8 @@ def evaluate_domain(
         kernel_floor=kernel_distance(true, target),
         precision=manifold.precision,
         recall=manifold.recall,
-        identity=identity(judge, before, adapted),
-        identity_ceiling=identity(judge, photos, truth).agreement.value,
+        identity=identity(judge, before, adapted, questions),
+        identity_ceiling=identity(judge, photos, truth, questions).agreement.value,
         diversity=diversity(adapted, before),
         diversity_of_truth=diversity(truth, photos).value,
         paired_distance=paired_distance(adapted, truth, before),

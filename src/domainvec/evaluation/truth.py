@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -53,16 +54,23 @@ def true_drawings(z: Tensor, domain: str, resolution: int = 64) -> Tensor:
     """
     if z.ndim != 2 or z.shape[1] != FACE_DIM:
         raise InputError(f"z has shape {tuple(z.shape)}; the world's faces are (N, {FACE_DIM})")
-    try:
-        import synthfaces
-    except ImportError as error:
-        raise InputError(
-            f"the face world cannot be drawn: {error}; install it with: pip install 'domainvec[faces]'"
-        ) from error
+    synthfaces = _world()
     z = z.cpu()
     normalised = (z / z.square().mean(1, keepdim=True).sqrt()).double().numpy()
     faces = [synthfaces.Attributes.from_normal(row) for row in normalised]
     return from_uint8(synthfaces.draw_many(faces, domain, resolution))
+
+
+def visible_questions(domain: str) -> tuple[str, ...]:
+    """Names of the questions whose answers can be seen in a domain: no colours where it has its own.
+
+    Raises:
+        InputError: if the extra `faces` is not installed.
+        UnknownDomainError: as `synthfaces.domain`.
+    """
+    synthfaces = _world()
+    natural = synthfaces.domain(domain).keeps_colors
+    return tuple(name for name, asked in synthfaces.QUESTIONS.items() if natural or not asked.needs_color)
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,17 @@ def knows_faces(generator: Generator, draw: Draw = true_drawings) -> bool:
     images = generator(z.to(generator.mapping.w_avg.device)).cpu()
     photos = draw(z, "photo", min(generator.resolution, LARGEST_DRAWING))
     return own_truth_nearest(resample(images, photos.shape[-1]), photos).value >= 0.5
+
+
+def _world() -> ModuleType:
+    """Import the face world, which needs the libraries that draw."""
+    try:
+        import synthfaces.domains
+    except ImportError as error:
+        raise InputError(
+            f"the face world cannot be drawn: {error}; install it with: pip install 'domainvec[faces]'"
+        ) from error
+    return synthfaces
 
 
 def _cached(file: Path, like: Tensor) -> Tensor:
