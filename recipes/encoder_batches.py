@@ -43,7 +43,9 @@ CAPTIONS = 4
 DISTORTED = ("distorted photo", "broken picture", "distorted picture", "photo with artifacts")
 DOMAINS = tuple(synthfaces.DOMAINS)
 VIEWS = Augmentation(crop=(0.6, 1.05), noise=0.15)
-NOISY_VIEWS = replace(VIEWS, noise=0.4)
+"""At color changes of 1."""
+NOISE = 0.4
+"""Of every other batch."""
 _NONE = -1
 
 
@@ -91,8 +93,16 @@ class Batches:
         tokenizer: PreTrainedTokenizerFast,
         robust: bool,
         seed: int,
+        color_changes: float,
     ) -> None:
         self.robust = robust
+        self.color_changes = color_changes
+        self._views = replace(
+            VIEWS,
+            contrast=VIEWS.contrast * color_changes,
+            brightness=VIEWS.brightness * color_changes,
+            tint=VIEWS.tint * color_changes,
+        )
         self._texts: dict[str, int] = {}
         self._random = np.random.default_rng(seed)
         plain, distorted = samples if samples is not None else (None, None)
@@ -137,9 +147,10 @@ class Batches:
             none = np.full((distorted, answers.shape[1]), _NONE)
             none[:, 0] = len(DOMAINS)
             answers = np.concatenate([answers, none])
-        images = augment(images, NOISY_VIEWS if random.random() < 0.5 else VIEWS, generator)
+        noisy = replace(self._views, noise=NOISE) if random.random() < 0.5 else self._views
+        images = augment(images, noisy, generator)
         if self.robust:
-            images = corrupt(images, random)
+            images = corrupt(images, random, self.color_changes)
         numbers = torch.tensor(captions)
         tokens, masks = self._encoded(numbers)
         inner = (tokens > self._unknown + 1) & (tokens < self._tokens.max())
@@ -219,6 +230,12 @@ class Batches:
         pattern = torch.randn(count - bent, 3, side, side, generator=generator)
         pattern = F.interpolate(pattern, drawings.RESOLUTION, mode="bilinear")
         strength = torch.rand(count - bent, 1, 1, 1, generator=generator) * 0.8 + 0.4
+        if self.color_changes < 1:  # then a wrong tint is a distortion, too
+            tint = torch.randn(count - bent, 3, 1, 1, generator=generator)
+            tint = F.normalize(tint - tint.mean(dim=1, keepdim=True), dim=1)
+            tinted = torch.rand(count - bent, 1, 1, 1, generator=generator) < 0.6
+            pattern = torch.where(tinted, tint.expand_as(pattern), pattern)
+            strength = torch.where(tinted, strength * 0.6, strength)
         pictures[bent:] += strength * pattern
         return pictures.clamp(-1, 1)
 
@@ -229,7 +246,7 @@ def answer(face: synthfaces.Attributes) -> list[int]:
     return [_NONE if answered is None else answers.index(answered) for answers, answered in given]
 
 
-def corrupt(images: Tensor, random: np.random.Generator) -> Tensor:
+def corrupt(images: Tensor, random: np.random.Generator, color_changes: float) -> Tensor:
     """Damage a third of the pictures so mildly that their captions still hold."""
     damaged = images.clone()
     for i in np.flatnonzero(random.random(len(images)) < 1 / 3):
@@ -237,7 +254,8 @@ def corrupt(images: Tensor, random: np.random.Generator) -> Tensor:
         kind = int(random.integers(6))
         if kind == 0:  # colours too strong or nearly gone
             grey = image.mean(dim=0, keepdim=True)
-            damaged[i] = grey + (image - grey) * float(random.uniform(0.4, 1.8))
+            saturation = 1 + color_changes * float(random.uniform(-0.6, 0.8))
+            damaged[i] = grey + (image - grey) * saturation
         elif kind == 1:  # blotches
             side = int(random.choice([4, 8, 16, 32]))
             pattern = torch.from_numpy(random.standard_normal((1, 3, side, side)).astype(np.float32))

@@ -404,6 +404,12 @@ def _options() -> argparse.Namespace:
     drawings.add_counts(parser)
     parser.add_argument("--robust", action="store_true", help="train on what would fool it, too")
     parser.add_argument("--radius", type=float, default=4.0, help="greatest length of an attack, on [-1, 1]")
+    parser.add_argument(
+        "--color-changes",
+        type=float,
+        default=0.3,
+        help="how far captions hold when colours change, 0 to 1; below 1 a wrong tint is a distortion",
+    )
     parser.add_argument("--generator", type=Path, help="folder of a generator whose samples to add")
     parser.add_argument("--samples", type=int, default=4_000, help="number of samples of the generator")
     parser.add_argument("--init", type=Path, help="folder of an encoder to start from")
@@ -441,7 +447,7 @@ def _main() -> None:
     samples = None
     if options.generator is not None:
         samples = sample_generator(options.generator, options.samples, options.world + 1000)
-    batches = Batches(data, samples, tokenizer, options.robust, options.seed)
+    batches = Batches(data, samples, tokenizer, options.robust, options.seed, options.color_changes)
     print(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, {batches.text_count:,} texts",
         flush=True,

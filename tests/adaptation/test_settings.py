@@ -39,6 +39,15 @@ def test_settings_are_json() -> None:
     assert json.loads(json.dumps(SETTINGS.to_dict())) == SETTINGS.to_dict()
 
 
+def test_several_targets_are_json_too() -> None:
+    settings = dataclasses.replace(SETTINGS, target=["a", "c"])
+    assert settings.target == settings.targets == ("a", "c")
+    told = json.loads(json.dumps(settings.to_dict()))
+    assert told["target"] == ["a", "c"]
+    assert dataclasses.replace(settings, target=told["target"]) == settings
+    assert dataclasses.replace(settings, target=["a"]) == SETTINGS
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         SETTINGS.steps = 3

@@ -12,6 +12,7 @@ from adaptation_toys import ToyEncoder, toy_generator
 
 import domainvec as dv
 from domainvec.adaptation import default_training
+from domainvec.domains import PARAMETERIZATIONS
 from domainvec.errors import AdaptationError, DomainError, InputError
 from domainvec.guidance import FACES, PUBLISHED, Augmentation, Guidance
 
@@ -352,6 +353,67 @@ def test_stops_at_a_lower_resolution(encoder) -> None:
     assert [bool(bias.any()) for bias in result.domain.rgb_bias] == [True] * 2 + [False] * 6
 
 
+@pytest.mark.parametrize("name", list(PARAMETERIZATIONS))
+def test_every_parameterization_learns_and_resumes(tmp_path, generator, name) -> None:
+    encoder = ToyEncoder(guidance=Guidance(l2=0.01, in_domain_angle=0.2))
+    arguments = {**QUICK, "parameterization": name, "seed": 1}
+    whole = dv.adapt(generator, encoder, "red", **arguments)
+    assert whole.history[-1]["loss"] < whole.history[0]["loss"]
+    assert whole.domain.metadata["parameterization"] == name
+    assert all(weight.grad is None for weight in generator.parameters())
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt(generator, encoder, "red", callback=kill_at(3), **arguments)
+    assert_equal_runs(whole, dv.adapt(generator, encoder, "red", **arguments))
+    whole.domain.save(tmp_path / "red.safetensors")
+    loaded = dv.Domain.load(tmp_path / "red.safetensors", generator)
+    assert torch.equal(loaded.vector, whole.domain.vector) and loaded.metadata == whole.domain.metadata
+
+
+def test_learning_rate_suits_the_parameterization(generator, encoder) -> None:
+    def rate(**changes: object) -> float:
+        return dv.adapt(generator, encoder, "red", steps=1, batch_size=2, **changes).settings.learning_rate
+
+    assert rate(parameterization="stylespace") == 0.05
+    assert rate(parameterization="full") == pytest.approx(0.002)
+    assert rate(parameterization="full", learning_rate=0.01) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("layers", "convs", "colours"),
+    [
+        ("coarse", [True] * 4 + [False], [True, True, False]),
+        ("middle", [False] * 4 + [True], [False, False, True]),
+        ("0-1, 4", [True, True, False, False, True], [True, False, False]),
+    ],
+)
+def test_only_the_numbers_of_some_layers_are_learned(generator, encoder, layers, convs, colours) -> None:
+    result = dv.adapt(generator, encoder, "red", layers=layers, parameterization="modulation+rgb", **QUICK)
+    assert [bool(offset.any()) for offset in result.domain.offsets] == convs
+    assert [bool(offset.any()) for offset in result.domain.rgb_offsets] == colours
+    assert [bool(bias.any()) for bias in result.domain.rgb_bias] == colours
+    assert result.domain.metadata["settings"]["layers"] == layers
+
+
+def test_sparse_keeps_a_fifth(generator, encoder, tmp_path) -> None:
+    domain = dv.adapt(generator, encoder, "red", parameterization="stylespace-sparse", **QUICK).domain
+    dense = dv.adapt(generator, encoder, "red", parameterization="stylespace", **QUICK).domain
+    assert (domain.num_nonzero, dense.num_nonzero) == (8, 40)
+    kept = domain.vector != 0
+    assert torch.equal(domain.vector[kept], dense.vector[kept])
+    assert domain.vector[kept].abs().min() >= dense.vector[~kept].abs().max()
+
+
+def test_several_targets_are_averaged_and_kept(generator, encoder) -> None:
+    both = dv.adapt(generator, encoder, ["red", "blue"], **QUICK)
+    assert both.settings.target == ("red", "blue")
+    assert both.domain.metadata["target"] == ["red", "blue"]
+    assert not torch.equal(both.domain.vector, dv.adapt(generator, encoder, "red", **QUICK).domain.vector)
+    assert_equal_runs(
+        dv.adapt(generator, encoder, ["red"], **QUICK), dv.adapt(generator, encoder, "red", **QUICK)
+    )
+
+
 def test_bfloat16(generator, encoder) -> None:
     result = dv.adapt(generator, encoder, "red", steps=30, batch_size=8, precision="bfloat16")
     assert result.domain.vector.dtype == torch.float32
@@ -373,7 +435,16 @@ def test_bfloat16(generator, encoder) -> None:
         ({"truncation_psi": 2}, "truncation_psi is 2"),
         ({"noise": "pink"}, "noise is 'pink', expected one of const, random, none"),
         ({"precision": "int8"}, "precision is 'int8'"),
-        ({"parameterization": "affine"}, r"'affine', expected one of modulation, modulation\+rgb"),
+        ({"parameterization": "mapping"}, r"'mapping': expected one of modulation, modulation\+rgb"),
+        ({"parameterization": "affine:2"}, "affine has no rank; lora and affine-light"),
+        ({"parameterization": "lora:x"}, "the rank is 'x', expected 1 to 512"),
+        ({"layers": "fine"}, "this generator has the layers 0-5, not 'fine'"),
+        ({"layers": "4-9"}, "this generator has the layers 0-5, not '4-9'"),
+        ({"layers": "5-2"}, "not '5-2'"),
+        ({"layers": "rough"}, "'rough' is none of coarse, middle, fine, 3, 0-7"),
+        ({"layers": "5"}, "this parameterization has no numbers there"),
+        ({"target": ["red", " "]}, r"target is \('red', ' '\), expected a text"),
+        ({"target": []}, r"target is \(\), expected a text"),
         ({"resolution": 12}, r"resolution is 12, expected 'full' or one of \[4, 8, 16\]"),
         ({"resolution": 32}, "resolution is 32"),
         ({"seed": -1}, "seed is -1"),

@@ -141,9 +141,41 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypa
     assert f"this run starts anew; --resume would go on from {tmp_path / 'x.ckpt'}" in err
 
 
+def with_target(command, text):
+    return [text if part == "a pencil sketch" else part for part in command]
+
+
+def test_several_texts_are_averaged(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*command, "--to", "a zombie", "--steps", 1)
+    assert code == 0, err
+    assert "'a photo' to 'a pencil sketch / a zombie'" in out
+    about = Domain.load(tmp_path / "a-pencil-sketch.safetensors").metadata
+    assert about["target"] == ["a pencil sketch", "a zombie"]
+
+
+def test_another_parameterization_in_some_layers(run, tmp_path, command, tiny_generator):
+    options = ["--parameterization", "lora:2", "--layers", "coarse", "--steps", 2]
+    code, _, err = run(*command, *options, "-o", tmp_path / "x")
+    assert code == 0, err
+    domain = Domain.load(tmp_path / "x.safetensors", generator=tiny_generator)
+    assert domain.metadata["parameterization"] == "lora:2"
+    assert domain.metadata["settings"]["layers"] == "coarse"
+    changed = [bool(change.any()) for change in domain.weight_changes.values()]
+    assert changed == [True] * 4 + [False]
+
+
+def test_a_sparse_domain_says_how_much_of_it_is_left(run, tmp_path, command):
+    code, out, err = run(
+        *command, "--parameterization", "stylespace-sparse", "--steps", 2, "-o", tmp_path / "x"
+    )
+    assert code == 0, err
+    assert "40 numbers, 8 of them not zero" in out
+
+
 @pytest.mark.filterwarnings("always")
 def test_unknown_words_are_said_in_one_line(run, tmp_path, command):
-    code, _, err = run(*command, "--to", "a xylophone", "--steps", 1, "-o", tmp_path / "x")
+    code, _, err = run(*with_target(command, "a xylophone"), "--steps", 1, "-o", tmp_path / "x")
     assert code == 0, err
     warned = [line for line in err.splitlines() if "xylophone" in line]
     assert len(warned) == 1
@@ -153,7 +185,7 @@ def test_unknown_words_are_said_in_one_line(run, tmp_path, command):
 
 
 def test_a_refused_prompt_leaves_nothing(run, tmp_path, command):
-    code, _, err = run(*command, "--to", "a photo", "--steps", 1, "-o", tmp_path / "x")
+    code, _, err = run(*with_target(command, "a photo"), "--steps", 1, "-o", tmp_path / "x")
     assert code == 1
     assert "error: to the encoder tiny-clip" in err
     assert list(tmp_path.glob("x.*")) == []

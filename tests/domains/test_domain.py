@@ -81,8 +81,8 @@ def test_sizes_of_the_full_network_are_those_of_the_papers() -> None:
 
 
 def test_unknown_parameterization_lists_the_known(generator) -> None:
-    with pytest.raises(InputError, match=r"'affine'.*modulation, modulation\+rgb"):
-        create_domain("affine", generator)
+    with pytest.raises(InputError, match=r"'mapping'.*modulation, modulation\+rgb"):
+        create_domain("mapping", generator)
 
 
 def test_mixing_is_linear(generator, latents) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from domainvec.domains import Domain
@@ -176,3 +177,77 @@ def test_no_file_and_a_folder(tmp_path) -> None:
         Domain.load(tmp_path / "nothing.safetensors")
     with pytest.raises(DomainError, match="not a domain file"):
         Domain.load(tmp_path)
+
+
+def test_a_file_of_mostly_zeros_keeps_the_others_alone(path) -> None:
+    domain = Domain(shifts=[torch.zeros(3000), torch.zeros(3003)], rgb_bias=[torch.zeros(3)])
+    vector = domain.vector
+    vector[::5] = torch.arange(1.0, 1203.0)
+    sparse = domain.with_vector(vector)
+    assert sparse.is_sparse and sparse.num_nonzero == 1202
+    sparse.save(path)
+    again = Domain.load(path)
+    assert torch.equal(again.vector, vector)
+    assert [part.shape for part in again.shifts] == [(3000,), (3003,)] and again.offsets == ()
+    assert path.stat().st_size < 1202 * 2 + 6006 / 8 + 500
+    (0 * sparse).save(path)
+    assert not Domain.load(path).vector.any()
+
+
+def test_a_domain_without_zeros_is_kept_part_by_part(path) -> None:
+    domain = Domain([torch.ones(4)], weights={"convs.10.bias": torch.ones(4), "convs.9.bias": torch.ones(2)})
+    domain.save(path)
+    with safe_open(path, framework="pt") as file:
+        assert set(file.keys()) == {"offsets.0", "weights.convs.9.bias", "weights.convs.10.bias"}
+    assert list(Domain.load(path).weights) == ["convs.9.bias", "convs.10.bias"]
+
+
+SPARSE = {"mask": torch.tensor([0b101], dtype=torch.uint8), "values": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "shapes", "message"),
+    [
+        (SPARSE, None, "a mask of 1 bytes"),
+        (SPARSE, "[1]", "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.0": 4}', "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.0": [9]}', "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.0": [-4]}', "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.0": [1e999]}', "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.0": [1099511627776]}', "a mask of 1 bytes"),
+        (SPARSE, '{"offsets.1": [4]}', r"missing tensors offsets\.0"),
+        (SPARSE, '{"offsets.0": [2, 2]}', r"expected .* a shape \(c,\)"),
+        (SPARSE | {"values": torch.ones(3)}, '{"offsets.0": [4]}', "3 values for a mask of 2"),
+        (SPARSE | {"mask": torch.tensor([0b10000100], dtype=torch.uint8)}, '{"offsets.0": [4]}', "mask of 1"),
+        (SPARSE | {"mask": torch.ones(1)}, '{"offsets.0": [4]}', "a mask of 1 bytes"),
+        (SPARSE | {"values": torch.full((2,), float("nan"))}, '{"offsets.0": [4]}', "not finite"),
+        ({**GOOD, "mask": SPARSE["mask"]}, None, "unexpected tensors mask"),
+        ({"weights.convs.0.weight.up": torch.ones(4, 2)}, None, r"missing .*convs\.0\.weight\.down"),
+        ({"weights.convs.0.weight.down": torch.ones(4, 2)}, None, r"missing .*convs\.0\.weight\.up"),
+        (
+            {
+                "weights.a": torch.ones(4),
+                "weights.a.up": torch.ones(4, 2),
+                "weights.a.down": torch.ones(2, 4),
+            },
+            None,
+            r"unexpected tensors weights\.a",
+        ),
+        ({"weights.A": torch.ones(4)}, None, r"unexpected tensors weights\.A"),
+        ({"weights.a": torch.ones(1, 1, 1, 1, 1)}, None, "at most four sizes"),
+        (
+            {"weights.a.up": torch.ones(65536, 1), "weights.a.down": torch.ones(1, 65536)},
+            None,
+            "products have 4,294,967,296 numbers",
+        ),
+    ],
+)
+def test_hostile_sparse_files_and_weights_are_refused(path, tensors, shapes, message) -> None:
+    path.parent.mkdir()
+    entries = {"domainvec": '{"format_version": 1}'} | (
+        {} if shapes is None else {"domainvec.shapes": shapes}
+    )
+    save_file(tensors, path, metadata=entries)
+    with pytest.raises(DomainError, match=message) as caught:
+        Domain.load(path)
+    assert str(path) in str(caught.value)

@@ -115,6 +115,23 @@ def test_shared_views_of_equal_pictures_are_equal():
     assert terms["direction"] != 1
 
 
+def test_several_targets_are_averaged_under_each_template():
+    encoder = LinearEncoder()
+    adapted, source = pictures(1), pictures(2)
+    objective = Objective([encoder], PUBLISHED, ["a sketch", "a drawing"], "a photo")
+    _, terms = objective(adapted, source, generator=seeded())
+    texts = {
+        text: encoder.encode_texts(compose(text, PUBLISHED.templates))[None]
+        for text in ("sketch", "drawing", "photo")
+    }
+    images = encoder.encode_images(adapted), encoder.encode_images(source)
+    mean = (texts["sketch"] + texts["drawing"]) / 2
+    torch.testing.assert_close(terms["direction"], direction_loss(*images, mean, texts["photo"]))
+    alone = Objective([encoder], PUBLISHED, ["a sketch"], "a photo")(adapted, source, generator=seeded())
+    single = Objective([encoder], PUBLISHED, "a sketch", "a photo")(adapted, source, generator=seeded())
+    assert torch.equal(alone[0], single[0])
+
+
 def test_whole_pictures_are_encoded_only_for_the_angle():
     encoder = LinearEncoder()
     for angle, expected in ((1.0, 9), (0.0, 6)):
@@ -136,6 +153,10 @@ def test_mistakes_are_named():
         Objective([], PUBLISHED, "a sketch", "a photo")
     with pytest.raises(InputError, match="'a photo' and the source 'the photo' are the same text"):
         Objective([LinearEncoder()], PUBLISHED, "a photo", "the photo")
+    with pytest.raises(InputError, match="got no target"):
+        Objective([LinearEncoder()], PUBLISHED, [], "a photo")
+    with pytest.raises(InputError, match="'a photo / the photo' and the source 'photo' are the same text"):
+        Objective([LinearEncoder()], PUBLISHED, ["a photo", "the photo"], "photo")
     with pytest.raises(InputError, match="the prompt ' ' names nothing"):
         Objective([LinearEncoder()], PUBLISHED, " ", "a photo")
     objective = Objective([LinearEncoder()], Guidance(l2=1.0), "a sketch", "a photo")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from domainvec.adaptation.precision import Precision
-from domainvec.domains.parameterizations import PARAMETERIZATIONS
+from domainvec.domains.parameterizations import find_parameterization
 from domainvec.errors import InputError
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.network import Noise
@@ -18,10 +18,14 @@ class AdaptationSettings:
     """Settings of an adaptation to a text; they are saved inside the domain file.
 
     Args:
-        target: what the pictures are to become, such as "a pencil sketch".
+        target: what the pictures are to become, such as "a pencil sketch"; or several texts for it, whose
+            embeddings are averaged.
         source: what they are, such as "a photo".
         guidance: weights of the losses, and how the encoders look at the pictures.
-        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`.
+        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`; those of
+            low rank may carry another rank, as in "lora:16".
+        layers: train the numbers of these layers alone, such as "coarse", "middle,fine" or "0-7"
+            (`domainvec.domains.parse_layers`); None for all.
         steps: how many steps of Adam.
         batch_size: pictures a step.
         learning_rate: of Adam, at its height.
@@ -38,10 +42,11 @@ class AdaptationSettings:
     Raises: InputError if a value is out of range; the message names it.
     """
 
-    target: str
+    target: str | tuple[str, ...]
     source: str
     guidance: Guidance
     parameterization: str
+    layers: str | None = None
     steps: int
     batch_size: int
     learning_rate: float
@@ -56,9 +61,12 @@ class AdaptationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require("target", self.target, bool(self.target.strip()), "a text")
+        if not isinstance(self.target, str):
+            several = tuple(self.target)
+            object.__setattr__(self, "target", several[0] if len(several) == 1 else several)
+        _require("target", self.target, bool(self.targets) and all(map(str.strip, self.targets)), "a text")
         _require("source", self.source, bool(self.source.strip()), "a text")
-        _one_of("parameterization", self.parameterization, tuple(PARAMETERIZATIONS))
+        find_parameterization(self.parameterization)
         _one_of("noise", self.noise, get_args(Noise))
         _one_of("precision", self.precision, get_args(Precision))
         _require("steps", self.steps, _whole(self.steps, 1), "a whole number from 1")
@@ -79,6 +87,11 @@ class AdaptationSettings:
             value = getattr(self, name)
             _require(name, value, 0 <= value <= 1, "from 0 to 1")
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The texts of the target, one or several."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
         factor = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
@@ -89,7 +102,11 @@ class AdaptationSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as what JSON can hold."""
-        return asdict(self) | {"guidance": self.guidance.to_dict(), "betas": list(self.betas)}
+        return asdict(self) | {
+            "target": self.target if isinstance(self.target, str) else list(self.target),
+            "guidance": self.guidance.to_dict(),
+            "betas": list(self.betas),
+        }
 
 
 def _whole(value: object, least: int) -> bool:

@@ -2,8 +2,8 @@
 
 StyleGAN-NADA (Gal et al. 2022), arXiv:2108.00946, trains a generator by the words for what its pictures are
 and what they should become. HyperDomainNet (Alanov et al. 2022), arXiv:2210.08884, freezes the generator and
-trains the domain vector alone. So nothing here needs the gradient of a weight, and pictures need be no larger
-than the encoders look at.
+trains the domain vector alone. So nothing here needs the gradient of a weight, but for parameterizations that
+change weights, and pictures need be no larger than the encoders look at.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.training import Progress, train
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations import create_domain
+from domainvec.domains.layers import layer_mask
+from domainvec.domains.parameterizations import find_parameterization
 from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import AdaptationError, InputError
 from domainvec.guidance.objective import ImageTextEncoder, Objective, default_guidance
@@ -57,13 +58,14 @@ class AdaptationEncoder(ImageTextEncoder, Protocol):
 def adapt(
     generator: Generator,
     encoder: AdaptationEncoder | Sequence[AdaptationEncoder],
-    target: str,
+    target: str | Sequence[str],
     source: str = "a photo",
     *,
     steps: int | None = None,
     seed: int = 0,
     guidance: Guidance | None = None,
     parameterization: str | None = None,
+    layers: str | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
     warmup_steps: int | None = None,
@@ -79,7 +81,7 @@ def adapt(
     callback: Callback | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> AdaptationResult:
-    """Find the domain vector that brings a generator's pictures from one text to another.
+    """Find the domain that brings a generator's pictures from one text to another.
 
     The same arguments give the same domain, bit for bit, on one machine with one number of threads, whether
     or not the run was interrupted and resumed. The generator is not changed.
@@ -87,14 +89,18 @@ def adapt(
     Args:
         generator: the frozen generator; the work is done on its device.
         encoder: one image-text encoder or several, on the same device.
-        target: what the pictures are to become, such as "a pencil sketch".
+        target: what the pictures are to become, such as "a pencil sketch"; or several texts for it, whose
+            embeddings are averaged.
         source: what they are.
         steps: how many steps of Adam; this and the next arguments are by default what suits the guidance
             (`default_training`).
         seed: of all randomness, from 0 to 2**63 - 1.
         guidance: the losses; by default what the encoder asks for, the published ones if it asks for none.
-        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`.
-        learning_rate: of Adam, at its height.
+        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`; those of
+            low rank may carry another rank, as in "lora:16".
+        layers: train the numbers of these layers alone, the rest staying zero: coarse (0-3), middle (4-7),
+            fine (from 8), numbers and ranges, with commas between them.
+        learning_rate: of Adam, at its height; by default what suits guidance and parameterization.
         batch_size: pictures a step.
         warmup_steps: over how many steps the learning rate rises.
         decay_fraction: over which share of the steps, at the end, it falls to 5 %.
@@ -130,14 +136,19 @@ def adapt(
         raise InputError("got no encoder, expected one or several")
     guidance = default_guidance(encoders) if guidance is None else guidance
     training = default_training(guidance)
+    chosen = training.parameterization if parameterization is None else parameterization
+    form = find_parameterization(chosen)
+    if learning_rate is None:
+        learning_rate = training.learning_rate * form.relative_learning_rate
     settings = AdaptationSettings(
-        target=target,
+        target=target if isinstance(target, str) else tuple(target),
         source=source,
         guidance=guidance,
-        parameterization=training.parameterization if parameterization is None else parameterization,
+        parameterization=chosen,
+        layers=layers,
         steps=training.steps if steps is None else steps,
         batch_size=training.batch_size if batch_size is None else batch_size,
-        learning_rate=training.learning_rate if learning_rate is None else learning_rate,
+        learning_rate=learning_rate,
         warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
         decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
         style_mixing=training.style_mixing if style_mixing is None else style_mixing,
@@ -153,8 +164,10 @@ def adapt(
         raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
 
     about = _describe(settings, generator, encoders) | dict(metadata or {})
-    zero = create_domain(settings.parameterization, generator).detach()
-    template = Domain(zero.offsets, about, rgb_offsets=zero.rgb_offsets, rgb_bias=zero.rgb_bias)
+    template = form.zero(generator).detach().with_metadata(about)
+    mask = None if layers is None else layer_mask(template, layers, generator.num_ws)
+    if mask is not None:
+        template = template.with_vector(template.vector * mask)
     identity = {
         "generator": about["generator_fingerprint"],
         "encoders": about["encoders"],
@@ -183,7 +196,7 @@ def adapt(
     objective = _objective(encoders, settings)
     save(progress)  # A path that cannot be written to is better found now than in the middle.
     with _frozen(generator, *encoders):
-        loss = _text_loss(generator, objective, template, settings)
+        loss = _text_loss(generator, objective, template, settings, mask)
         try:
             with terminable():
                 progress = train(loss, settings, progress, on_step)
@@ -193,7 +206,7 @@ def adapt(
             save(progress)
             raise
     return AdaptationResult(
-        domain=template.with_vector(_storable(progress.vector)),
+        domain=form.finish(template.with_vector(_storable(progress.vector))),
         history=progress.history,
         settings=settings,
         seconds=progress.history[-1]["seconds"],
@@ -203,7 +216,9 @@ def adapt(
 
 def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
     """Embed the prompts; what no encoder can read in them is said once, and not of every template."""
-    unknown = describe_unknown_words(encoders, {"target": settings.target, "source": settings.source})
+    several = len(settings.targets) > 1
+    prompts = {f"target {n}" if several else "target": text for n, text in enumerate(settings.targets, 1)}
+    unknown = describe_unknown_words(encoders, prompts | {"source": settings.source})
     if unknown:
         warnings.warn(unknown, UnknownWordsWarning, stacklevel=3)
     with warnings.catch_warnings():
@@ -216,9 +231,14 @@ class _TextLoss(Protocol):
 
 
 def _text_loss(
-    generator: Generator, objective: Objective, template: Domain, settings: AdaptationSettings
+    generator: Generator,
+    objective: Objective,
+    template: Domain,
+    settings: AdaptationSettings,
+    mask: Tensor | None,
 ) -> _TextLoss:
-    device = template.vector.device
+    start = template.vector  # Zeros, but for the second factors of changes of low rank.
+    device = start.device
     half = settings.precision == "bfloat16"
 
     def synthesize(w: Tensor, step: int, domain: Domain | None) -> Tensor:
@@ -233,6 +253,8 @@ def _text_loss(
         return images
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        if mask is not None:
+            vector = vector * mask  # What gets no gradient stays zero under Adam.
         with torch.no_grad():
             w = _draw_latents(generator, settings, step)
             source_images = synthesize(w, step, None)
@@ -242,7 +264,7 @@ def _text_loss(
                 adapted_images,
                 source_images,
                 generator=step_rng(settings.seed, step, "views"),
-                domain_l2=vector.square().mean(),
+                domain_l2=(vector - start).square().mean(),
             )
 
     return loss

@@ -30,8 +30,14 @@ class GuidanceName(str, Enum):
 
 
 def adapt(
-    target: Annotated[
-        str, typer.Option("--to", metavar="TEXT", help='What the pictures are to become: "a pencil sketch".')
+    targets: Annotated[
+        list[str],
+        typer.Option(
+            "--to",
+            metavar="TEXT",
+            help='What the pictures are to become: "a pencil sketch". Repeat it to say the same in other '
+            "words; the texts are averaged.",
+        ),
     ],
     generator: GeneratorName = "faces",
     source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
@@ -65,11 +71,21 @@ def adapt(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What is learned: modulation or modulation+rgb.  [default: what suits the encoder]",
+            help="What is learned: modulation, modulation+rgb, stylespace, stylespace+rgb, "
+            "stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
+            "[default: what suits the encoder]",
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYERS",
+            help="Learn in these layers alone: coarse (0-3, up to 8 px), middle (4-7, up to 32 px), fine "
+            "(from 8), or numbers such as 0-7 or 2,4-5.  [default: all]",
         ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam.  [default: what suits the encoder]")
+        float | None, typer.Option(help="Of Adam.  [default: what suits encoder and parameterization]")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Pictures a step.  [default: what suits the encoder]")
@@ -93,7 +109,7 @@ def adapt(
     (.json). While it runs there is a preview (.preview.png), and a checkpoint (.ckpt) from which a run that
     was stopped goes on with --resume.
     """
-    output = with_suffix(output or Path(file_name(target)), ".safetensors")
+    output = with_suffix(output or Path(file_name(targets[0])), ".safetensors")
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
 
@@ -121,7 +137,8 @@ def adapt(
     total = steps or adaptation.default_training(chosen).steps
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
-    typer.echo(f"{source!r} to {target!r}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
+    said = " / ".join(targets)
+    typer.echo(f"{source!r} to {said!r}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
     if resume and not checkpoint.exists():
         typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
     elif checkpoint.exists() and not resume:
@@ -140,12 +157,13 @@ def adapt(
             result = adaptation.adapt(
                 model,
                 encoders,
-                target,
+                targets,
                 source,
                 steps=total,
                 seed=seed,
                 guidance=chosen,
                 parameterization=parameterization,
+                layers=layers,
                 learning_rate=learning_rate,
                 batch_size=batch_size,
                 precision=None if precision is None else precision.value,
@@ -164,6 +182,7 @@ def adapt(
     result.save(output)
     for leftover in (checkpoint, preview):
         leftover.unlink(missing_ok=True)
-    typer.echo(f"{output}: {result.domain.size:,} numbers, {output.stat().st_size / 1000:.1f} kB")
+    kept = f", {result.domain.num_nonzero:,} of them not zero" if result.domain.is_sparse else ""
+    typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
     typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")

@@ -31,12 +31,14 @@ def info(
 def _facts(path: str) -> Facts:
     from safetensors import SafetensorError, safe_open
 
+    from domainvec.domains.file import holds_domain
+
     if (Path(path) / "config.json").is_file() and (Path(path) / "tokenizer.json").is_file():
         return _encoder_facts(path)
     if Path(path).suffix == ".safetensors" and Path(path).is_file():
         try:
             with safe_open(path, framework="pt") as file:
-                if "offsets.0" in file.keys():
+                if holds_domain(file.keys()):
                     return _domain_facts(path)
         except SafetensorError:
             pass  # the reader of checkpoints says what is wrong with it
@@ -45,17 +47,26 @@ def _facts(path: str) -> Facts:
 
 def _domain_facts(path: str) -> Facts:
     from domainvec.domains import Domain
+    from domainvec.domains.file import PARTS
 
     domain = Domain.load(path)
-    parts = {"offsets": domain.offsets, "rgb_offsets": domain.rgb_offsets, "rgb_bias": domain.rgb_bias}
-    return {
+    parts = {part: getattr(domain, part) for part in PARTS}
+    facts: Facts = {
         "kind": "domain",
         "bytes": Path(path).stat().st_size,
         "size": domain.size,
+        "nonzero": domain.num_nonzero,
         "widths": {name: [len(tensor) for tensor in tensors] for name, tensors in parts.items() if tensors},
         "root_mean_square": round(domain.vector.square().mean().sqrt().item(), 6),
         "metadata": domain.metadata,
     }
+    if domain.weights:
+        facts["weights"] = {
+            name.removeprefix("weights."): list(tensor.shape)
+            for name, tensor in domain.named_tensors().items()
+            if name.startswith("weights.")
+        }
+    return facts
 
 
 def _checkpoint_facts(path: str) -> Facts:

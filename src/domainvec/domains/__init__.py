@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations import PARAMETERIZATIONS, create_domain, modulation, modulation_rgb
+from domainvec.domains.layers import layer_mask, parse_layers
+from domainvec.domains.parameterizations import (
+    PARAMETERIZATIONS,
+    Parameterization,
+    create_domain,
+    find_parameterization,
+    modulation,
+    modulation_rgb,
+)
 
-__all__ = ["PARAMETERIZATIONS", "Domain", "create_domain", "modulation", "modulation_rgb"]
+__all__ = [
+    "PARAMETERIZATIONS",
+    "Domain",
+    "Parameterization",
+    "create_domain",
+    "find_parameterization",
+    "layer_mask",
+    "modulation",
+    "modulation_rgb",
+    "parse_layers",
+]

@@ -51,21 +51,27 @@ def default_guidance(encoders: Sequence[ImageTextEncoder]) -> Guidance:
 
 
 class Objective:
-    """Text guidance towards one target: a plain function of pictures, with the texts embedded beforehand.
+    """Text guidance towards one domain: a plain function of pictures, with the texts embedded beforehand.
 
     Args:
         encoders: one or several; every text term is their mean, so that weights do not depend on their
             number.
         guidance: weights, views and templates.
-        target: what to become, such as "a pencil sketch".
+        target: what to become, such as "a pencil sketch", or several texts for it, whose embeddings are
+            averaged under each template.
         source: what the generator draws, such as "a photo".
 
     Raises:
-        InputError: if there is no encoder, a prompt is empty, or the two prompts mean the same to an encoder.
+        InputError: if there is no encoder, a prompt is empty, or target and source mean the same to an
+            encoder.
     """
 
     def __init__(
-        self, encoders: Sequence[ImageTextEncoder], guidance: Guidance, target: str, source: str
+        self,
+        encoders: Sequence[ImageTextEncoder],
+        guidance: Guidance,
+        target: str | Sequence[str],
+        source: str,
     ) -> None:
         if not encoders:
             raise InputError("got no encoder; pass at least one")
@@ -73,17 +79,24 @@ class Objective:
         self.guidance = guidance
         self.target = target
         self.source = source
-        targets, sources = compose(target, guidance.templates), compose(source, guidance.templates)
+        prompts = (target,) if isinstance(target, str) else tuple(target)
+        if not prompts:
+            raise InputError("got no target; pass at least one text")
+        targets = [compose(prompt, guidance.templates) for prompt in prompts]
+        sources = compose(source, guidance.templates)
         with torch.no_grad():
             self._texts = [
-                (encoder.encode_texts(targets)[None], encoder.encode_texts(sources)[None])
+                (
+                    torch.stack([encoder.encode_texts(texts) for texts in targets]).mean(0)[None],
+                    encoder.encode_texts(sources)[None],
+                )
                 for encoder in self.encoders
             ]
         for encoder, (text_target, text_source) in zip(self.encoders, self._texts, strict=True):
             if (text_target - text_source).mean(dim=1).norm() < 1e-4:
                 raise InputError(
-                    f"to the encoder {encoder.name} the target {target!r} and the source {source!r} are the "
-                    f"same text: there is no direction to follow; choose other words"
+                    f"to the encoder {encoder.name} the target {' / '.join(prompts)!r} and the source "
+                    f"{source!r} are the same text: there is no direction to follow; choose other words"
                 )
 
     def __call__(

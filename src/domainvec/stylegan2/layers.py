@@ -71,8 +71,9 @@ class ModulatedConv(nn.Module):
 
     y_o = demod_o · Σ_ik W_oik · s_i · (1 + d_i) · x_i,    demod_o = 1 / √(Σ_ik (W_oik · s_i)² + ε)
 
-    The demodulation does not see the domain d. Scaling the input and the output in place of the kernel
-    lets the whole batch share one convolution.
+    The demodulation does not see the domain's offset d. It does see a shift of the style, s = affine(w) + Δs
+    (StyleDomain, Alanov et al. 2023, arXiv:2212.10229). Scaling the input and the output in place of the
+    kernel lets the whole batch share one convolution.
     """
 
     noise: Tensor
@@ -96,7 +97,14 @@ class ModulatedConv(nn.Module):
         self.up = up
         self.conv_clamp = conv_clamp
 
-    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None, noise: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        offset: Tensor | None,
+        noise: Tensor | None,
+        shift: Tensor | None = None,
+    ) -> Tensor:
         """(N, in, H, W) to (N, out, H, W), or twice H and W.
 
         Args:
@@ -104,8 +112,11 @@ class ModulatedConv(nn.Module):
             w: latents (N, w_dim).
             offset: the domain d, (in,) or (N, in), or None.
             noise: pictures of noise (h, w) or (N, 1, h, w) at the output's size, or None.
+            shift: the domain's shift of the style Δs, (in,) or (N, in), or None.
         """
         style = self.affine(w)
+        if shift is not None:
+            style = style + shift
         demodulation = torch.rsqrt(style.square() @ self.weight.square().sum((2, 3)).T + EPSILON)
         if offset is not None:
             style = style * (1 + offset)
@@ -132,7 +143,14 @@ class ToRGB(nn.Module):
         self.weight_gain = 1 / math.sqrt(in_channels)
         self.conv_clamp = conv_clamp
 
-    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None, bias_offset: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        offset: Tensor | None,
+        bias_offset: Tensor | None,
+        shift: Tensor | None = None,
+    ) -> Tensor:
         """Feature maps (N, in, H, W) to colours (N, 3, H, W), float32.
 
         Args:
@@ -140,8 +158,12 @@ class ToRGB(nn.Module):
             w: latents (N, w_dim).
             offset: the domain's multipliers less one, (in,) or (N, in), or None.
             bias_offset: the domain's shift of the colours, (3,) or (N, 3), or None.
+            shift: the domain's shift of the style, (in,) or (N, in), or None.
         """
-        style = self.affine(w) * self.weight_gain
+        style = self.affine(w)
+        if shift is not None:
+            style = style + shift
+        style = style * self.weight_gain
         if offset is not None:
             style = style * (1 + offset)
         colours = F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype)).to(w.dtype)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from domainvec.errors import InputError, ShapeError
 from domainvec.stylegan2.config import GeneratorConfig, check_resolution
@@ -26,22 +27,35 @@ Noise = Literal["const", "random", "none"]
 
 
 class Multipliers(Protocol):
-    """What the synthesis network must be told of a domain: numbers, one part for each layer.
+    """What the synthesis network must be told of a domain: numbers, all zero for its own domain.
 
     A part is one vector for the whole batch, or has a leading batch dimension: another domain in each row.
+    Changes of weights hold for the whole batch. What is empty, None or absent changes nothing.
     """
 
     @property
-    def offsets(self) -> Sequence[Tensor]:
-        """For each 3 × 3 convolution (c_in,) or (N, c_in); zero changes nothing."""
+    def offsets(self) -> Sequence[Tensor] | None:
+        """For each 3 × 3 convolution (c_in,) or (N, c_in): factors of the style, less one."""
+
+    @property
+    def shifts(self) -> Sequence[Tensor] | None:
+        """For each 3 × 3 convolution (c_in,) or (N, c_in): added to the style."""
 
     @property
     def rgb_offsets(self) -> Sequence[Tensor] | None:
-        """For each ToRGB layer (c_in,) or (N, c_in), or None."""
+        """For each ToRGB layer (c_in,) or (N, c_in): factors of the style, less one."""
+
+    @property
+    def rgb_shifts(self) -> Sequence[Tensor] | None:
+        """For each ToRGB layer (c_in,) or (N, c_in): added to the style."""
 
     @property
     def rgb_bias(self) -> Sequence[Tensor] | None:
-        """For each ToRGB layer (3,) or (N, 3), or None."""
+        """For each ToRGB layer (3,) or (N, 3): added to the bias."""
+
+    @property
+    def weight_changes(self) -> dict[str, Tensor]:
+        """By the name of a parameter of the synthesis network: added to it, broadcast to its shape."""
 
 
 class Mapping(nn.Module):
@@ -99,6 +113,8 @@ class Synthesis(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.to_rgbs = nn.ModuleList(ToRGB(c, w_dim, conv_clamp=clamp) for c in channels)
         self.num_ws = len(convs) + 1
+        self.conv_channels = (channels[0], *(width for pair in pairwise(channels) for width in pair))
+        self.rgb_channels = channels
 
     def forward(
         self,
@@ -111,6 +127,9 @@ class Synthesis(nn.Module):
         rng: torch.Generator | None = None,
     ) -> Tensor:
         """Pictures of latents.
+
+        While a domain that changes weights is drawn, this module holds the changed ones: draw from several
+        threads only with copies.
 
         Args:
             w: latents (N, num_ws, w_dim), one for each layer: mix styles by taking rows of several.
@@ -133,7 +152,12 @@ class Synthesis(nn.Module):
             raise ShapeError(f"w has shape {tuple(w.shape)}; expected (N, {self.num_ws}, {self.w_dim})")
         if noise not in ("const", "random", "none"):
             raise InputError(f"noise is {noise!r}; expected 'const', 'random' or 'none'")
-        offsets, rgb_offsets, rgb_bias = self._domain_parts(domain, len(w))
+        if changes := getattr(domain, "weight_changes", None):
+            rest = _LayerParts._make(getattr(domain, name, None) for name in _LayerParts._fields)
+            keywords = {"domain": rest, "noise": noise, "resolution": resolution, "dtype": dtype, "rng": rng}
+            images_of_changed: Tensor = functional_call(self, self.changed_weights(changes), (w,), keywords)
+            return images_of_changed
+        offsets, shifts, rgb_offsets, rgb_shifts, rgb_bias = self._layer_parts(domain, len(w))
 
         x = self.constant.to(dtype or w.dtype).expand(len(w), -1, -1, -1)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -144,21 +168,39 @@ class Synthesis(nn.Module):
                 noise_map = conv.noise if noise == "const" else None
                 if noise == "random":
                     noise_map = torch.randn(len(w), 1, 4 << k, 4 << k, generator=rng, device=w.device)
-                x = conv(x, w[:, j], offsets[j], noise_map)
-            colours = self.to_rgbs[k](x, w[:, 2 * k + 1], rgb_offsets[k], rgb_bias[k])
+                x = conv(x, w[:, j], offsets[j], noise_map, shifts[j])
+            colours = self.to_rgbs[k](x, w[:, 2 * k + 1], rgb_offsets[k], rgb_bias[k], rgb_shifts[k])
             images = colours if images is None else upsample(images) + colours
         assert images is not None
         return images.contiguous()
 
-    def _domain_parts(
-        self, domain: Multipliers | None, batch_size: int
-    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None], Sequence[Tensor | None]]:
-        """The three parts of a domain, checked against this network; None for what it lacks."""
-        conv_widths, rgb_widths = _input_widths(self.convs), _input_widths(self.to_rgbs)
+    def changed_weights(self, changes: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights with a domain's changes added, by name; differentiable in the changes.
 
-        def part(name: str, widths: list[int]) -> Sequence[Tensor | None]:
-            tensors = getattr(domain, name) if domain is not None else None
-            if tensors is None:
+        Raises: ShapeError if there is no such weight, or a change does not broadcast to its shape.
+        """
+        self.check_weight_changes(changes)
+        return {name: self.get_parameter(name) + change for name, change in changes.items()}
+
+    def check_weight_changes(self, changes: dict[str, Tensor]) -> None:
+        """Raise ShapeError if there is no weight of a name, or its change does not broadcast to its shape."""
+        weights = dict(self.named_parameters())
+        for name, change in changes.items():
+            if name not in weights:
+                raise ShapeError(f"the domain changes the weight {name}, which this generator does not have")
+            given, full = tuple(change.shape), tuple(weights[name].shape)
+            if len(given) != len(full) or any(g not in (1, f) for g, f in zip(given, full, strict=True)):
+                raise ShapeError(
+                    f"the domain's change of {name} has shape {given}; this generator takes {full}, or 1 in "
+                    "place of any of these sizes"
+                )
+
+    def _layer_parts(self, domain: Multipliers | None, batch_size: int) -> _LayerParts:
+        """The parts of a domain, one entry for each layer, checked against this network; None where empty."""
+
+        def part(name: str, widths: Sequence[int]) -> Sequence[Tensor | None]:
+            tensors = getattr(domain, name, None)
+            if not tensors:
                 return [None] * len(widths)
             fits = len(tensors) == len(widths) and all(
                 tuple(t.shape) in ((width,), (batch_size, width))
@@ -167,19 +209,28 @@ class Synthesis(nn.Module):
             if not fits:
                 raise ShapeError(
                     f"the domain's {name} have shapes {[tuple(t.shape) for t in tensors]}; this generator "
-                    f"takes widths {widths}, each alone or with a leading batch dimension of {batch_size}"
+                    f"takes widths {list(widths)}, each alone or with a leading batch dimension of "
+                    f"{batch_size}"
                 )
             return list(tensors)
 
-        return (
-            part("offsets", conv_widths),
-            part("rgb_offsets", rgb_widths),
-            part("rgb_bias", [3] * len(rgb_widths)),
+        return _LayerParts(
+            part("offsets", self.conv_channels),
+            part("shifts", self.conv_channels),
+            part("rgb_offsets", self.rgb_channels),
+            part("rgb_shifts", self.rgb_channels),
+            part("rgb_bias", (3,) * len(self.rgb_channels)),
         )
 
 
-def _input_widths(layers: nn.ModuleList) -> list[int]:
-    return [layer.get_parameter("weight").shape[1] for layer in layers]
+class _LayerParts(NamedTuple):
+    """The parts of a domain that act on channels: an entry for each layer."""
+
+    offsets: Sequence[Tensor | None]
+    shifts: Sequence[Tensor | None]
+    rgb_offsets: Sequence[Tensor | None]
+    rgb_shifts: Sequence[Tensor | None]
+    rgb_bias: Sequence[Tensor | None]
 
 
 class Generator(nn.Module):
@@ -214,7 +265,7 @@ class Generator(nn.Module):
     @property
     def conv_channels(self) -> tuple[int, ...]:
         """Input width of each 3 × 3 convolution in forward order; the sum is a domain vector's size."""
-        return tuple(_input_widths(self.synthesis.convs))
+        return self.synthesis.conv_channels
 
     @property
     def rgb_channels(self) -> tuple[int, ...]:
