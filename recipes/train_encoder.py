@@ -64,7 +64,7 @@ from synthfaces.captions import describe_vocabulary, vocabulary, words
 PATCH = 8
 SAVE_EVERY_S = 180
 QUIZ_WEIGHT = 0.5
-PHOTO_WEIGHT = 0.15
+PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""

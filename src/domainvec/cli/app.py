@@ -13,6 +13,7 @@ import domainvec
 from domainvec.cli.adapt import adapt
 from domainvec.cli.arguments import Debug
 from domainvec.cli.convert import convert
+from domainvec.cli.evaluate import evaluate
 from domainvec.cli.export import export
 from domainvec.cli.generate import generate
 from domainvec.cli.info import info
@@ -32,6 +33,7 @@ app.command(short_help="Draw pictures, in the generator's own domain and in othe
 app.command(short_help="Write the weighted sum of domains.")(mix)
 app.command(short_help="Say what a checkpoint or a domain file is.")(info)
 app.command(short_help="Convert a checkpoint to another form.")(convert)
+app.command(short_help="Measure domains: a table, JSON, a page with pictures.")(evaluate)
 app.command(short_help="Write a generator with a domain merged into its weights.")(export)
 
 

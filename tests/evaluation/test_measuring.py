@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from domainvec.domains import Domain
+from domainvec.encoders import Encoder
+from domainvec.errors import InputError
+from domainvec.evaluation import (
+    Candidate,
+    ReferenceFolder,
+    domain_accuracy,
+    embedding_diversity,
+    frechet_distance,
+    identity,
+    kernel_distance,
+    measure_domains,
+    text_quality,
+)
+from domainvec.evaluation.measuring import guided, target_texts
+from domainvec.images import from_uint8, save_png, to_uint8
+from domainvec.seeds import latents
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder_folder):
+    return Encoder.from_pretrained(tiny_encoder_folder)
+
+
+@pytest.fixture(autouse=True)
+def without_torch_fidelity(monkeypatch):
+    for name in ("feature_extractor_inceptionv3", "sample_similarity_lpips"):
+        monkeypatch.setitem(sys.modules, f"torch_fidelity.{name}", None)
+
+
+@pytest.fixture(scope="module")
+def sketch(tiny_generator):
+    rng = torch.Generator().manual_seed(5)
+    offsets = [0.3 * torch.randn(width, generator=rng) for width in tiny_generator.conv_channels]
+    return Domain(offsets, {"target": "a sketch", "source": "a photo"})
+
+
+@pytest.fixture(scope="module")
+def pictures(tiny_generator, sketch):
+    """What a file of each picture of the sample would hold: before and adapted."""
+    with torch.no_grad():
+        w = tiny_generator.mapping(latents(range(3, 13), tiny_generator.z_dim))
+        return [from_uint8(to_uint8(tiny_generator.synthesis(w, domain))) for domain in (None, sketch)]
+
+
+@pytest.fixture
+def reference(tmp_path, normal):
+    for index, picture in enumerate(normal(9, 3, 16, 16)):
+        save_png(picture, tmp_path / f"{index}.png")
+    return ReferenceFolder.read(tmp_path)
+
+
+def measure(generator, *domains, **options):
+    candidates = [Candidate(f"domain {index}", domain) for index, domain in enumerate(domains)]
+    return measure_domains(generator, candidates, **({"samples": 10, "seed": 3} | options))
+
+
+def test_numbers_are_those_of_the_measures(tiny_generator, sketch, encoder, pictures, reference):
+    evaluation = measure(
+        tiny_generator, sketch, encoder=encoder, reference=reference, texts=["a zombie"], templates=["{}"]
+    )
+    (row,) = evaluation.domains
+    before, adapted = (encoder.encode_images(part) for part in pictures)
+    text = encoder.encode_texts(["a zombie"])
+    theirs = encoder.encode_images(torch.cat([part.div(127.5).sub(1) for part in reference.pictures(16, 9)]))
+    assert row.figures["quality"].value == pytest.approx(text_quality(adapted, text).value, abs=1e-5)
+    assert row.before["quality"] == pytest.approx(text_quality(before, text).value, abs=1e-5)
+    assert row.figures["diversity"].value == pytest.approx(embedding_diversity(adapted).value, abs=1e-5)
+    assert row.before["diversity"] == pytest.approx(embedding_diversity(before).value, abs=1e-5)
+    assert row.figures["frechet"].value == pytest.approx(frechet_distance(adapted, theirs), abs=1e-5)
+    assert row.before["frechet"] == pytest.approx(frechet_distance(before, theirs), abs=1e-5)
+    assert row.figures["kernel"].value == pytest.approx(kernel_distance(adapted, theirs), abs=1e-5)
+    assert row.parameters == sketch.size and row.bytes is None and row.seconds > 0
+    assert set(row.figures) == {"quality", "diversity", "frechet", "kernel"}
+    assert [figure.key for figure in evaluation.measured()] == ["quality", "diversity", "frechet", "kernel"]
+    assert evaluation.settings["features"] == f"the encoder {encoder.name}"
+    assert evaluation.settings["reference_pictures"] == 9
+    assert any("not FID and KID" in note for note in evaluation.notes)
+    assert any("features of 12 numbers" in note for note in evaluation.notes)
+    assert any("LPIPS was left out" in note for note in evaluation.notes)
+
+
+def test_batches_change_nothing(tiny_generator, sketch, encoder):
+    first, second = (
+        measure(tiny_generator, sketch, encoder=encoder, batch_size=size).domains[0] for size in (3, 10)
+    )
+    assert first.figures["diversity"].value == pytest.approx(second.figures["diversity"].value, abs=1e-4)
+
+
+def test_a_zero_domain_is_as_before(tiny_generator, sketch, encoder, reference):
+    (row,) = measure(tiny_generator, 0 * sketch, encoder=encoder, reference=reference).domains
+    for key in ("diversity", "frechet", "kernel", "quality"):
+        assert row.figures[key].value == row.before[key]
+    assert row.target == ("a sketch",)  # of a file that was made weaker
+
+
+def test_inception_where_it_is(tiny_generator, sketch, reference, monkeypatch):
+    def load(device):
+        return lambda pictures: pictures.float().mean((2, 3))
+
+    monkeypatch.setattr("domainvec.evaluation.measuring.inception_features", load)
+    evaluation = measure(tiny_generator, sketch, reference=reference)
+    assert "Inception" in evaluation.settings["features"]
+    assert evaluation.domains[0].figures["frechet"].value > 0
+    assert not any("FID" in note for note in evaluation.notes)
+
+
+def test_lpips_where_it_is(tiny_generator, sketch, pictures, monkeypatch):
+    def load(device):
+        return lambda first, second: (first.float() - second.float()).abs().mean((1, 2, 3))
+
+    monkeypatch.setattr("domainvec.evaluation.measuring.lpips_distance", load)
+    (row,) = measure(tiny_generator, sketch, batch_size=4).domains
+    adapted = pictures[1] * 127.5
+    expected = (adapted - adapted.roll(1, 0)).abs().mean()
+    assert row.figures["lpips"].value == pytest.approx(expected.item(), abs=1e-3)
+    (row,) = measure(tiny_generator, sketch, lpips=False).domains
+    assert "lpips" not in row.figures
+
+
+def test_features_that_cannot_be_had(tiny_generator, sketch, reference):
+    with pytest.raises(InputError, match="no features to compare"):
+        measure(tiny_generator, sketch, reference=reference)
+    with pytest.raises(InputError, match=r"domainvec\[metrics\]"):
+        measure(tiny_generator, sketch, reference=reference, features="inception")
+
+
+@pytest.fixture
+def of_faces(monkeypatch):
+    monkeypatch.setattr("domainvec.evaluation.measuring.knows_faces", lambda generator, draw: True)
+
+
+@pytest.fixture(scope="module")
+def world(sketch):
+    """A world of which the tiny generator knows nothing."""
+
+    def draw(z, name, resolution):
+        rng = torch.Generator().manual_seed(len(name))
+        return (z[:, :3, None, None] + torch.randn(3, resolution, resolution, generator=rng)).tanh()
+
+    return draw
+
+
+def test_the_judge_looks_at_faces(tiny_generator, sketch, judge, pictures, world, of_faces):
+    evaluation = measure(tiny_generator, sketch, judge=judge, draw=world)
+    (row,) = evaluation.domains
+    assert row.figures["identity"] == identity(judge, *pictures).agreement
+    assert row.figures["accuracy"] == domain_accuracy(judge, pictures[1], "sketch").accuracy  # of its target
+    assert row.before["accuracy"] == domain_accuracy(judge, pictures[0], "sketch").accuracy.value
+    assert sum(row.seen_as.values()) <= 1 and set(row.seen_as) <= set(judge.names)
+    assert set(row.identity_by_question) == {"glasses", "smile"}
+    assert row.report is None and row.truth_figures() == {}
+
+
+def test_other_words_have_no_accuracy(tiny_generator, sketch, judge, world, of_faces):
+    (row,) = measure(tiny_generator, sketch, judge=judge, draw=world, texts=["a gouache"]).domains
+    assert "accuracy" not in row.figures and "identity" in row.figures
+
+
+def test_a_judge_that_cannot_be_read_is_left_out_unless_needed(tiny_generator, sketch, of_faces, monkeypatch):
+    from domainvec.errors import CheckpointError
+
+    def fail():
+        raise CheckpointError("no judge")
+
+    monkeypatch.setattr("domainvec.evaluation.measuring.Judge.from_pretrained", fail)
+    evaluation = measure(tiny_generator, sketch)
+    assert "the judge was left out: no judge" in evaluation.notes
+    assert evaluation.settings["judge"] is None
+    with pytest.raises(CheckpointError, match="no judge"):
+        measure(tiny_generator, sketch, worlds=["zombie"])
+
+
+def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world, monkeypatch):
+    from domainvec.evaluation import FacePairs
+
+    def known(generator, seed, count, **options):
+        z = latents(range(seed, seed + count), 64)
+        return FacePairs(generator.mapping(z[:, :8]), z)
+
+    monkeypatch.setattr("domainvec.evaluation.measuring.pairs_for", known)
+    evaluation = measure(tiny_generator, sketch, 0.5 * sketch, judge=judge, draw=world, worlds=["sketch"])
+    for row in evaluation.domains:
+        assert row.report.name == "sketch" and row.report.count == 10
+        assert row.truth_figures()["identity"] == row.report.identity.agreement
+        assert row.truth_reaches()["frechet"] == row.report.frechet_floor
+    assert evaluation.domains[1].report.paired_distance != evaluation.domains[0].report.paired_distance
+    plain = json.loads(json.dumps(evaluation.to_dict()))
+    assert plain["domains"][0]["report"]["name"] == "sketch"
+    assert plain["domains"][0]["identity"]["value"] == evaluation.domains[0].figures["identity"].value
+    with pytest.raises(InputError, match="knows no domain 'vampire'"):
+        measure(tiny_generator, sketch, judge=judge, draw=world, worlds=["vampire"])
+
+
+def test_an_encoder_that_guided_is_named(tiny_generator, sketch, encoder):
+    mixed = 0.5 * sketch + 0.5 * sketch.with_metadata(
+        {"encoders": [{"name": "x", "fingerprint": encoder.fingerprint}]}
+    )
+    fresh, partly = measure(tiny_generator, sketch, mixed, encoder=encoder).domains
+    assert not fresh.guided_by_encoder and not fresh.notes
+    assert partly.guided_by_encoder
+    assert any("guided this domain" in note for note in partly.notes)
+    assert any("no single target text" in note for note in partly.notes)
+    assert "quality" not in partly.figures and "diversity" in partly.figures
+
+
+@pytest.mark.parametrize(
+    ("encoders", "expected"),
+    [
+        ([{"name": "NAME", "fingerprint": "another"}], False),
+        ([{"name": "NAME"}], True),
+        ([{"name": "another"}], False),
+        (["NAME", 3, None, []], False),
+        ("NAME", False),
+        (None, False),
+    ],
+)
+def test_who_guided_is_read_with_care(encoder, encoders, expected):
+    text = json.dumps({"encoders": encoders}).replace("NAME", encoder.name)
+    assert guided(encoder, json.loads(text)) is expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "texts"),
+    [
+        ({"target": "a sketch"}, ("a sketch",)),
+        ({"target": ["a sketch", "a drawing", 3, " "]}, ("a sketch", "a drawing")),
+        ({"mix": [{"weight": 0.5, "domain": {"target": "a sketch"}}]}, ("a sketch",)),
+        ({"mix": [{"weight": 0.5, "domain": {"target": "a"}}] * 2, "target": None}, ()),
+        ({"target": {"a": 1}}, ()),
+        ({"target": "\ud800"}, ("?",)),
+        ({}, ()),
+    ],
+)
+def test_target_texts(metadata, texts):
+    assert target_texts(metadata) == texts
+
+
+def test_unknown_words_are_said_once(tiny_generator, sketch, encoder, recwarn):
+    (row,) = measure(tiny_generator, sketch, encoder=encoder, texts=["a xylophone sketch"]).domains
+    assert any("does not know 'xylophone'" in note for note in row.notes)
+    assert not recwarn.list
+
+
+def test_arguments_are_checked(tiny_generator, sketch):
+    for options, says in [
+        ({"samples": 7}, "samples is 7; expected at least 8"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"truncation": float("nan")}, "truncation must be"),
+        ({"worlds": ["a", "b"]}, "2 names of the world for 1 domains"),
+    ]:
+        with pytest.raises(InputError, match=says):
+            measure(tiny_generator, sketch, **options)
+    with pytest.raises(InputError, match="no domains"):
+        measure(tiny_generator)
+
+
+def test_a_large_picture_is_kept_small(make_generator):
+    generator = make_generator(512)
+    domain = Domain([torch.zeros(width) for width in generator.conv_channels])
+    (row,) = measure(generator, domain, samples=8, batch_size=4).domains
+    assert row.pictures.shape == (8, 3, 256, 256) and row.pictures.dtype == torch.uint8
+
+
+def test_a_reference_of_another_size_is_resampled(tiny_generator, sketch, encoder, tmp_path):
+    for index in range(8):
+        Image.new("RGB", (30 + index, 20), (index, 0, 0)).save(Path(tmp_path) / f"{index}.jpg")
+    evaluation = measure(
+        tiny_generator, sketch, encoder=encoder, reference=ReferenceFolder.read(tmp_path), features="encoder"
+    )
+    assert evaluation.domains[0].figures["frechet"].value > 0
