@@ -44,7 +44,7 @@ DISTORTED = ("distorted photo", "broken picture", "distorted picture", "photo wi
 DOMAINS = tuple(synthfaces.DOMAINS)
 VIEWS = Augmentation(crop=(0.6, 1.05), noise=0.15)
 """At color changes of 1."""
-NOISE = 0.4
+NOISE = 0.25
 """Of every other batch."""
 _NONE = -1
 

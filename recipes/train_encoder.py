@@ -63,7 +63,9 @@ from synthfaces.captions import describe_vocabulary, vocabulary, words
 
 PATCH = 8
 SAVE_EVERY_S = 180
-QUIZ_WEIGHT = 0.5
+DOMAIN_WEIGHT = 0.5
+QUESTION_WEIGHT = 0.15
+"""Of each question about a photo's face."""
 PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
@@ -134,35 +136,40 @@ def embed(output: Any) -> Tensor:  # noqa: ANN401
     return F.normalize(features.float(), dim=-1)
 
 
-def contrastive_loss(images: Tensor, texts: Tensor, captions: Tensor, scale: Tensor) -> Tensor:
-    """CLIP's symmetric loss where every pair with the same caption is a match."""
+def caption_losses(images: Tensor, texts: Tensor, matches: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """CLIP's losses for each picture (N) and each text (M), where several pairs may match, (N, M)."""
     logits = scale * images @ texts.T
-    matches = (captions[:, None] == captions[None]).float()
     by_image = (logits.log_softmax(dim=1) * matches).sum(dim=1) / matches.sum(dim=1)
-    by_text = (logits.log_softmax(dim=0) * matches).sum(dim=0) / matches.sum(dim=0)
-    return -(by_image.mean() + by_text.mean()) / 2
+    by_text = (logits.log_softmax(dim=0) * matches).sum(dim=0) / matches.sum(dim=0).clamp(min=1)
+    return -by_image, -by_text
 
 
-def quiz_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
-    """Cross-entropy of zero-shot answers: the mean over the domain and the attributes asked.
+def domain_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the zero-shot answer to which domain it is, -1 where nothing is asked."""
+    weights = torch.ones(len(texts))
+    weights[DOMAINS.index(drawings.PHOTO)] = PHOTO_WEIGHT
+    return F.cross_entropy(scale * images @ texts.T, answers, weights, ignore_index=-1)
+
+
+def question_losses(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the zero-shot answer to each question.
 
     Args:
         images: embeddings (N, D).
-        texts: embeddings of the quiz, (domains + 1 + all answers, D).
-        answers: (N, 1 + questions), -1 where nothing is asked.
+        texts: embeddings of all answers to the first question, to the second, ...
+        answers: (N, questions), -1 where nothing is asked.
         scale: of the cosines.
     """
-    sizes = [len(DOMAINS) + 1, *(len(asked.answers) for asked in QUESTIONS.values())]
+    sizes = [len(asked.answers) for asked in QUESTIONS.values()]
     logits = (scale * images @ texts.T).split(sizes, dim=1)
-    weights = torch.ones(sizes[0])
-    weights[DOMAINS.index(drawings.PHOTO)] = PHOTO_WEIGHT
-    domain = F.cross_entropy(logits[0], answers[:, 0], weights, ignore_index=-1)
-    asked = [
-        F.cross_entropy(scores, answers[:, column], ignore_index=-1)
-        for column, scores in enumerate(logits[1:], start=1)
-        if bool((answers[:, column] >= 0).any())
-    ]
-    return domain + torch.stack(asked).mean()
+    asked = (answers >= 0).any(dim=0)
+    return torch.stack(
+        [
+            F.cross_entropy(scores, answers[:, i], ignore_index=-1)
+            for i, scores in enumerate(logits)
+            if bool(asked[i])
+        ]
+    )
 
 
 def encode_images(model: CLIPModel, images: Tensor) -> Tensor:
@@ -179,34 +186,49 @@ def encode_texts(model: CLIPModel, tokens: Tensor, masks: Tensor) -> Tensor:
 
 def batch_loss(images: Tensor, texts: Tensor, quiz: Tensor, batch: Batch, scale: Tensor) -> Tensor:
     """CLIP's loss and the quiz, on embeddings."""
-    loss = contrastive_loss(images, texts, batch.captions, scale)
-    return loss + QUIZ_WEIGHT * quiz_loss(images, quiz, batch.answers, scale)
+    by_image, by_text = caption_losses(images, texts, _matches(batch), scale)
+    loss = (by_image.mean() + by_text.mean()) / 2
+    domains, answers = quiz[: len(DOMAINS) + 1], quiz[len(DOMAINS) + 1 :]
+    loss = loss + DOMAIN_WEIGHT * domain_loss(images, domains, batch.answers[:, 0], scale)
+    return loss + QUESTION_WEIGHT * question_losses(images, answers, batch.answers[:, 1:], scale).sum()
+
+
+def _matches(batch: Batch) -> Tensor:
+    return (batch.captions[:, None] == batch.captions[None]).float()
 
 
 def attack(model: CLIPModel, batch: Batch, radius: float, generator: torch.Generator) -> Tensor:
-    """Move two thirds of the pictures by up to `radius` (length over all pixels) to where they fit least.
+    """Move half of the pictures by up to `radius` (length over all pixels) to where they fit least.
 
-    One step from a random start (Wong et al. 2020, arXiv:2001.03994); in half of the moved pictures along the
-    gradient blurred to 16 px.
+    They are to lose their caption and their domain. One step from a random start (Wong et al. 2020,
+    arXiv:2001.03994); half of the moved pictures go along the gradient blurred to 16 px.
     """
     count = len(batch.images)
-    reach = torch.rand(count, 1, 1, 1, generator=generator) * radius
-    reach[torch.rand(count, generator=generator) < 1 / 3] = 0.0
-    noise = torch.randn(batch.images.shape, generator=generator)
-    start = batch.images + noise * reach * 0.5 / math.sqrt(batch.images[0].numel())
+    chosen = torch.randperm(count, generator=generator)[: count // 2]
+    chosen_images = batch.images[chosen]
+    reach = torch.rand(len(chosen), 1, 1, 1, generator=generator) * radius
+    noise = torch.randn(chosen_images.shape, generator=generator)
+    start = chosen_images + noise * reach * 0.5 / math.sqrt(chosen_images[0].numel())
     start.requires_grad_(True)
     model.requires_grad_(False)
+    scale = torch.tensor(30.0)
     with torch.no_grad():
         texts = encode_texts(model, batch.tokens, batch.masks)
-        quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
-    loss = batch_loss(encode_images(model, start), texts, quiz, batch, torch.tensor(30.0)) * count
-    (gradient,) = torch.autograd.grad(loss, start)
+        domains = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)[: len(DOMAINS) + 1]
+    embeddings = encode_images(model, start)
+    by_image, _ = caption_losses(embeddings, texts, _matches(batch)[chosen], scale)
+    loss = by_image.mean() / 2 + DOMAIN_WEIGHT * domain_loss(
+        embeddings, domains, batch.answers[chosen, 0], scale
+    )
+    (gradient,) = torch.autograd.grad(loss * len(chosen), start)
     model.requires_grad_(True)
-    smooth = torch.rand(count, generator=generator) < 0.5
+    smooth = torch.rand(len(chosen), generator=generator) < 0.5
     blurred = F.interpolate(F.avg_pool2d(gradient, 4), scale_factor=4, mode="bilinear")
     gradient = torch.where(smooth[:, None, None, None], blurred, gradient)
     length = gradient.flatten(1).norm(dim=1)[:, None, None, None]
-    return start.detach() + reach * gradient / (length + 1e-8)
+    images = batch.images.clone()
+    images[chosen] = start.detach() + reach * gradient / (length + 1e-8)
+    return images
 
 
 def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> dict[str, int | float]:

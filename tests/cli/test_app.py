@@ -10,7 +10,7 @@ import pytest
 import domainvec
 from domainvec.cli.app import main
 
-COMMANDS = ("adapt", "generate", "mix", "info", "convert")
+COMMANDS = ("adapt", "generate", "mix", "info", "convert", "export", "evaluate")
 
 
 def test_help_in_a_process(start):
