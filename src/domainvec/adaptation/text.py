@@ -195,7 +195,7 @@ def adapt(
 
     objective = _objective(encoders, settings)
     save(progress)  # A path that cannot be written to is better found now than in the middle.
-    with _frozen(generator, *encoders):
+    with _frozen(generator, *encoders), generator.synthesis.weights_held():
         loss = _text_loss(generator, objective, template, settings, mask)
         try:
             with terminable():
