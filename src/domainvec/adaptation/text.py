@@ -8,6 +8,7 @@ change weights, and pictures need be no larger than the encoders look at.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
+from domainvec.adaptation.sources import SourcePool, Sources, pool_file
 from domainvec.adaptation.training import Progress, train
 from domainvec.domains.domain import Domain
 from domainvec.domains.layers import layer_mask
@@ -35,6 +37,7 @@ from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import AdaptationError, InputError
 from domainvec.guidance.objective import ImageTextEncoder, Objective, default_guidance
 from domainvec.guidance.settings import Guidance
+from domainvec.stylegan2.download import cache_folder
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
@@ -75,6 +78,7 @@ def adapt(
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
     precision: Precision | None = None,
+    source_pool: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -112,6 +116,10 @@ def adapt(
             the encoders look at. The numbers of the layers above stay zero.
         precision: of feature maps and encoders, "float32" or "bfloat16"; by default bfloat16 on a CPU or GPU
             that computes in it. The numbers that are learnt are float32 in either case.
+        source_pool: how many latents to draw from, or 0 for new ones in every step. The pictures that the
+            generator itself makes of a pool, as the encoders see them, are computed once and kept in the
+            cache folder ($DOMAINVEC_CACHE, or domainvec in the user's): all domains that are trained with
+            this generator, these encoders and this number share them.
         checkpoint: a file to keep where the run stands, every `checkpoint_every` steps, and when it is
             stopped by an error, Ctrl-C or SIGTERM.
         checkpoint_every: in steps.
@@ -156,6 +164,7 @@ def adapt(
         noise=noise,
         resolution=_training_resolution(resolution, generator, encoders),
         precision=precision or native_precision(next(generator.parameters()).device),
+        source_pool=source_pool,
         seed=seed,
     )
     if resume and checkpoint is None:
@@ -196,7 +205,8 @@ def adapt(
     objective = _objective(encoders, settings)
     save(progress)  # A path that cannot be written to is better found now than in the middle.
     with _frozen(generator, *encoders), generator.synthesis.weights_held():
-        loss = _text_loss(generator, objective, template, settings, mask)
+        pool = _source_pool(generator, objective, settings, about) if source_pool else None
+        loss = _text_loss(generator, objective, template, settings, mask, pool)
         try:
             with terminable():
                 progress = train(loss, settings, progress, on_step)
@@ -205,6 +215,9 @@ def adapt(
         except BaseException:
             save(progress)
             raise
+        finally:
+            if pool is not None:
+                pool.save()
     return AdaptationResult(
         domain=form.finish(template.with_vector(_storable(progress.vector))),
         history=progress.history,
@@ -236,45 +249,86 @@ def _text_loss(
     template: Domain,
     settings: AdaptationSettings,
     mask: Tensor | None,
+    pool: SourcePool | None,
 ) -> _TextLoss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
     device = start.device
-    half = settings.precision == "bfloat16"
 
-    def synthesize(w: Tensor, step: int, domain: Domain | None) -> Tensor:
-        images: Tensor = generator.synthesis(
-            w,
-            domain,
-            noise=settings.noise,
-            resolution=settings.resolution,
-            dtype=torch.bfloat16 if half else None,
-            rng=step_rng(settings.seed, step, "noise", device),  # the same for both pictures
-        )
-        return images
+    def draw_sources(step: int) -> Sources:
+        if pool is not None:
+            return pool.draw(settings.seed, step, settings.batch_size)
+        with torch.no_grad():
+            rng = step_rng(settings.seed, step, "latents")
+            w = _draw_latents(generator, settings, settings.batch_size, rng)
+            return Sources(w, _synthesize(generator, settings, w, None, step), None)
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         if mask is not None:
             vector = vector * mask  # What gets no gradient stays zero under Adam.
-        with torch.no_grad():
-            w = _draw_latents(generator, settings, step)
-            source_images = synthesize(w, step, None)
-        adapted_images = synthesize(w, step, template.with_vector(vector))
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        sources = draw_sources(step)
+        adapted_images = _synthesize(generator, settings, sources.w, template.with_vector(vector), step)
+        with _encoding(settings, device):
             return objective(
                 adapted_images,
-                source_images,
+                sources.images,
                 generator=step_rng(settings.seed, step, "views"),
                 domain_l2=(vector - start).square().mean(),
+                source_embeddings=sources.embeddings,
             )
 
     return loss
 
 
-def _draw_latents(generator: Generator, settings: AdaptationSettings, step: int) -> Tensor:
-    """Draw the latents of a step, (N, num_ws, w_dim), some of them mixed of two from a random layer on."""
-    rng = step_rng(settings.seed, step, "latents")
+def _synthesize(
+    generator: Generator, settings: AdaptationSettings, w: Tensor, domain: Domain | None, step: int
+) -> Tensor:
+    images: Tensor = generator.synthesis(
+        w,
+        domain,
+        noise=settings.noise,
+        resolution=settings.resolution,
+        dtype=torch.bfloat16 if settings.precision == "bfloat16" else None,
+        rng=step_rng(settings.seed, step, "noise", w.device),  # the same for both pictures
+    )
+    return images
+
+
+def _encoding(settings: AdaptationSettings, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+
+def _source_pool(
+    generator: Generator, objective: Objective, settings: AdaptationSettings, about: Mapping[str, Any]
+) -> SourcePool:
+    def compute(w: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        images = _synthesize(generator, settings, w, None, 0)
+        with _encoding(settings, w.device):
+            return images, objective.embed(images)
+
+    noise = hashlib.sha256()
+    for _, noise_map in sorted(generator.synthesis.named_buffers()):
+        noise.update(noise_map.cpu().float().numpy().tobytes())
+    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
+    identity = {
+        "version": 1,
+        "generator": about["generator_fingerprint"],
+        "noise_maps": noise.hexdigest(),
+        "encoders": [encoder["fingerprint"] for encoder in about["encoders"]],
+        "images": objective.compares_images,
+        **{name: getattr(settings, name) for name in decides},
+    }
+    rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.
+    with torch.no_grad():
+        latents = _draw_latents(generator, settings, settings.source_pool, rng)
+    return SourcePool(latents, compute, objective.compares_images, pool_file(cache_folder(), identity))
+
+
+def _draw_latents(
+    generator: Generator, settings: AdaptationSettings, count: int, rng: torch.Generator
+) -> Tensor:
+    """Draw latents, (count, num_ws, w_dim), some of them mixed of two from a random layer on."""
     device = next(generator.parameters()).device
-    count, layers = settings.batch_size, generator.num_ws
+    layers = generator.num_ws
     z = torch.randn(2, count, generator.z_dim, generator=rng)
     mixes = torch.rand(count, 1, generator=rng) < settings.style_mixing
     crossover = torch.randint(1, layers, (count, 1), generator=rng)

@@ -94,6 +94,23 @@ def adapt(
         Precision | None,
         typer.Option(help="Of feature maps.  [default: bfloat16 where the machine computes in it]"),
     ] = None,
+    train_resolution: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Stop synthesis here in training; the layers above stay as they are.  [default: what the "
+            "encoders look at, from 256]",
+        ),
+    ] = None,
+    source_pool: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Draw from N latents, whose unadapted pictures are embedded once and kept in the cache for "
+            "all domains of this generator; 0 for new ones in every step.",
+        ),
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
     ] = False,
@@ -166,7 +183,9 @@ def adapt(
                 layers=layers,
                 learning_rate=learning_rate,
                 batch_size=batch_size,
+                resolution=train_resolution,
                 precision=None if precision is None else precision.value,
+                source_pool=source_pool,
                 checkpoint=checkpoint,
                 checkpoint_every=checkpoint_every,
                 resume=resume,
