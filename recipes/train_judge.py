@@ -5,8 +5,9 @@
 It is the one network that guidance never sees, so it is trained on a world of its own and shares nothing with
 the encoders. With --generator it learns to read the attributes off that generator's samples, too, whose true
 attributes are known; it is not told that they are photos, or it would take all that a generator draws for a
-photo. For the same reason a third of all pictures is blurred, noisy or otherwise damaged. Stop it at any time, run it again and it goes on. Held-out accuracy by domain and
-attribute is written to metrics.json and the card README.md.
+photo. For the same reason a third of all pictures is blurred, noisy or otherwise damaged. Stop it at any
+time, run it again and it goes on. Held-out accuracy by domain and attribute is written to metrics.json and
+the card README.md.
 """
 
 from __future__ import annotations
