@@ -27,6 +27,7 @@ from typing import Any
 import drawings
 import numpy as np
 import torch
+from adversary import Adversary, adversary_loss
 from cards import percent_table, write_card, write_json
 from encoder_batches import (
     BATCH,
@@ -68,6 +69,8 @@ QUESTION_WEIGHT = 0.15
 """Of each question about a photo's face."""
 PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
+ADVERSARY_WEIGHT = 0.5
+_CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""
 
@@ -254,7 +257,11 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
     generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
     start = saved_at = time.monotonic()
     seconds = seconds_before
-    losses: list[float] = []
+    losses: list[tuple[float, float]] = []
+    adversary = None
+    if options.adversary:
+        names = [name for name in DOMAINS if name != drawings.PHOTO]
+        adversary = Adversary(options.generator, names, generator)
     model.train()
 
     def write() -> None:
@@ -274,24 +281,34 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
         if options.robust and share > FIRST_ATTACK:
             radius = options.radius * min(1.0, (share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
             images = attack(model, batch, radius, generator)
-        loss = batch_loss(
-            encode_images(model, images),
-            encode_texts(model, batch.tokens, batch.masks),
-            encode_texts(model, batch.quiz_tokens, batch.quiz_masks),
-            batch,
-            model.logit_scale.exp().clamp(max=60),
+        fakes = truths = images[:0]
+        if adversary is not None:
+            model.requires_grad_(False)
+            with torch.no_grad():
+                texts = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)[_CHANGED]
+            fakes, truths, labels = adversary(lambda pictures: encode_images(model, pictures), texts)
+            model.requires_grad_(True)
+        embeddings, fake, true = encode_images(model, torch.cat([images, fakes, truths])).split(
+            [len(images), len(fakes), len(truths)]
         )
+        quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
+        scale_now = model.logit_scale.exp().clamp(max=60)
+        loss = batch_loss(embeddings, encode_texts(model, batch.tokens, batch.masks), quiz, batch, scale_now)
+        fooled = torch.zeros(())
+        if adversary is not None:
+            fooled = adversary_loss(fake, true, quiz[_CHANGED][labels], scale_now)
+            loss = loss + ADVERSARY_WEIGHT * fooled
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         step += 1
-        losses.append(loss.item())
+        losses.append((loss.item(), fooled.item()))
         if step % 50 == 0:
             speed = (step - first_step) * BATCH / (time.monotonic() - start)
             print(
                 f"step {step}, {seconds:.0f} of {60 * options.minutes:.0f} s, {speed:.0f} pictures/s, "
-                f"loss {np.mean(losses[-50:]):.3f}, scale {model.logit_scale.exp().item():.1f}",
+                f"loss {np.mean(losses[-50:], axis=0).round(3).tolist()}, scale {model.logit_scale.exp().item():.1f}",
                 flush=True,
             )
         if time.monotonic() - saved_at > SAVE_EVERY_S:
@@ -434,6 +451,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--generator", type=Path, help="folder of a generator whose samples to add")
     parser.add_argument("--samples", type=int, default=4_000, help="number of samples of the generator")
+    parser.add_argument(
+        "--adversary",
+        action="store_true",
+        help="let vectors of the generator try to fool it, as guidance will",
+    )
     parser.add_argument("--init", type=Path, help="folder of an encoder to start from")
     parser.add_argument("--learning-rate", type=float, help="default 1e-3, with --init 4e-4")
     parser.add_argument("--width", type=int, default=128)
