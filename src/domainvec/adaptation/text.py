@@ -10,49 +10,39 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from domainvec import __version__
-from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
+from domainvec.adaptation.drawing import draw_latents
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
 from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
+from domainvec.adaptation.running import (
+    AdaptationEncoder,
+    check_checkpointing,
+    describe,
+    run,
+    training_resolution,
+    untrained,
+)
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.training import Progress, train
+from domainvec.adaptation.training import Loss
 from domainvec.domains.domain import Domain
-from domainvec.domains.layers import layer_mask
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.encoders.encoder import UnknownWordsWarning
-from domainvec.errors import AdaptationError, InputError
-from domainvec.guidance.objective import ImageTextEncoder, Objective, default_guidance
+from domainvec.errors import InputError
+from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
-
-_FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
-
-
-class AdaptationEncoder(ImageTextEncoder, Protocol):
-    """What adaptation needs of an encoder besides what guidance does."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digits that tell its weights from others."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of the pictures that it looks at, in pixels."""
 
 
 def adapt(
@@ -154,67 +144,29 @@ def adapt(
         style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
-        resolution=_training_resolution(resolution, generator, encoders),
+        resolution=training_resolution(resolution, generator, encoders),
         precision=precision or native_precision(next(generator.parameters()).device),
         seed=seed,
     )
-    if resume and checkpoint is None:
-        raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
-    if checkpoint_every < 1:
-        raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
-
-    about = _describe(settings, generator, encoders) | dict(metadata or {})
-    template = form.zero(generator).detach().with_metadata(about)
-    mask = None if layers is None else layer_mask(template, layers, generator.num_ws)
-    if mask is not None:
-        template = template.with_vector(template.vector * mask)
-    identity = {
-        "generator": about["generator_fingerprint"],
-        "encoders": about["encoders"],
-        "settings": settings.to_dict(),
-    }
-    progress = Progress.start(template.vector)
-    if resume and checkpoint is not None and Path(checkpoint).exists():
-        progress = load_checkpoint(checkpoint, identity, like=template.vector)
-    saved_step = progress.step or -1
-
-    def save(latest: Progress) -> None:
-        nonlocal saved_step
-        if checkpoint is not None and latest.step > saved_step:
-            save_checkpoint(checkpoint, latest, identity)
-            saved_step = latest.step
-
-    def on_step(latest: Progress) -> None:
-        nonlocal progress
-        progress = latest
-        if latest.step % checkpoint_every == 0 or latest.step == settings.steps:
-            save(latest)
-        if callback is not None:
-            record = latest.history[-1]
-            callback(latest.step, record["loss"], dict(record["parts"]), template.with_vector(latest.vector))
-
-    objective = _objective(encoders, settings)
-    save(progress)  # A path that cannot be written to is better found now than in the middle.
-    with _frozen(generator, *encoders):
-        loss = _text_loss(generator, objective, template, settings, mask)
-        try:
-            with terminable():
-                progress = train(loss, settings, progress, on_step)
-        except AdaptationError:
-            raise  # What is not finite now would not be finite when resumed.
-        except BaseException:
-            save(progress)
-            raise
-    return AdaptationResult(
-        domain=form.finish(template.with_vector(_storable(progress.vector))),
-        history=progress.history,
-        settings=settings,
-        seconds=progress.history[-1]["seconds"],
+    check_checkpointing(checkpoint, checkpoint_every, resume)
+    about = describe(settings, generator, encoders) | dict(metadata or {})
+    form, template, mask = untrained(settings, generator, about)
+    objective = text_objective(encoders, settings)
+    return run(
+        _text_loss(generator, objective, template, settings, mask),
+        settings,
         generator=generator,
+        encoders=encoders,
+        template=template,
+        finish=form.finish,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        callback=callback,
     )
 
 
-def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
+def text_objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
     """Embed the prompts; what no encoder can read in them is said once, and not of every template."""
     several = len(settings.targets) > 1
     prompts = {f"target {n}" if several else "target": text for n, text in enumerate(settings.targets, 1)}
@@ -226,17 +178,13 @@ def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettin
         return Objective(encoders, settings.guidance, settings.target, settings.source)
 
 
-class _TextLoss(Protocol):
-    def __call__(self, vector: Tensor, step: int, /) -> tuple[Tensor, dict[str, Tensor]]: ...
-
-
 def _text_loss(
     generator: Generator,
     objective: Objective,
     template: Domain,
     settings: AdaptationSettings,
     mask: Tensor | None,
-) -> _TextLoss:
+) -> Loss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
     device = start.device
     half = settings.precision == "bfloat16"
@@ -256,7 +204,7 @@ def _text_loss(
         if mask is not None:
             vector = vector * mask  # What gets no gradient stays zero under Adam.
         with torch.no_grad():
-            w = _draw_latents(generator, settings, step)
+            w = draw_latents(generator, settings, step)
             source_images = synthesize(w, step, None)
         adapted_images = synthesize(w, step, template.with_vector(vector))
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
@@ -268,73 +216,3 @@ def _text_loss(
             )
 
     return loss
-
-
-def _draw_latents(generator: Generator, settings: AdaptationSettings, step: int) -> Tensor:
-    """Draw the latents of a step, (N, num_ws, w_dim), some of them mixed of two from a random layer on."""
-    rng = step_rng(settings.seed, step, "latents")
-    device = next(generator.parameters()).device
-    count, layers = settings.batch_size, generator.num_ws
-    z = torch.randn(2, count, generator.z_dim, generator=rng)
-    mixes = torch.rand(count, 1, generator=rng) < settings.style_mixing
-    crossover = torch.randint(1, layers, (count, 1), generator=rng)
-    w: Tensor = generator.mapping(z[0].to(device), truncation_psi=settings.truncation_psi)
-    if not mixes.any():
-        return w
-    other = generator.mapping(z[1].to(device), truncation_psi=settings.truncation_psi)
-    swapped = mixes & (torch.arange(layers) >= crossover)
-    return torch.where(swapped[:, :, None].to(device), other, w)
-
-
-def _training_resolution(
-    wanted: int | Literal["full"] | None, generator: Generator, encoders: Sequence[AdaptationEncoder]
-) -> int:
-    if wanted == "full" or (wanted is None and generator.resolution <= _FULL_UP_TO):
-        return generator.resolution
-    if wanted is None:
-        needed = max(_FULL_UP_TO, *(encoder.image_size for encoder in encoders))
-        return min(generator.resolution, 1 << (needed - 1).bit_length())
-    allowed = [4 << k for k in range(len(generator.rgb_channels))]
-    if wanted not in allowed:
-        raise InputError(f"resolution is {wanted!r}, expected 'full' or one of {allowed}")
-    return wanted
-
-
-def _describe(
-    settings: AdaptationSettings, generator: Generator, encoders: Sequence[AdaptationEncoder]
-) -> dict[str, Any]:
-    rest = settings.to_dict()
-    first = {name: rest.pop(name) for name in ("target", "source", "parameterization", "guidance")}
-    return {
-        "generator_fingerprint": generator.fingerprint,
-        **first,
-        "encoders": [{"name": encoder.name, "fingerprint": encoder.fingerprint} for encoder in encoders],
-        "settings": rest,
-        "version": __version__,
-        "created_by": f"domainvec {__version__}",
-    }
-
-
-def _storable(vector: Tensor) -> Tensor:
-    """Round to what a domain file keeps in half the space, so that what is shown is what is saved."""
-    rounded = vector.half().float()
-    return rounded if rounded.isfinite().all() else vector
-
-
-@contextmanager
-def _frozen(*networks: object) -> Iterator[None]:
-    """Let no gradient be kept for the networks' weights inside the block."""
-    weights = [
-        weight
-        for network in networks
-        if isinstance(network, nn.Module)
-        for weight in network.parameters()
-        if weight.requires_grad
-    ]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
