@@ -19,6 +19,7 @@ from torch import Tensor
 
 from domainvec.adaptation.drawing import draw_latents, synthesize
 from domainvec.adaptation.inversion import Inversion, invert_into_source
+from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
@@ -27,6 +28,7 @@ from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
     check_checkpointing,
+    decide_steps,
     describe,
     run,
     training_resolution,
@@ -69,7 +71,7 @@ def adapt_to_image(
     text_weight: float = 1.0,
     image_guidance: ImageGuidance | None = None,
     inversion: Inversion | None = None,
-    steps: int | None = None,
+    steps: int | Literal["auto"] | None = None,
     seed: int = 0,
     guidance: Guidance | None = None,
     parameterization: str | None = None,
@@ -105,7 +107,7 @@ def adapt_to_image(
         text_weight: of the text's losses beside the picture's.
         image_guidance: the picture's losses; by default those that suit the encoders.
         inversion: how the picture's nearest one in the source domain is found.
-        steps: how many steps of Adam; this and the next arguments are as in `adapt`.
+        steps: how many steps of Adam, or "auto"; this and the next arguments are as in `adapt`.
         seed: of all randomness.
         guidance: the text's losses, without those that keep faces, which are the picture's.
         parameterization: as in `adapt`.
@@ -150,6 +152,7 @@ def adapt_to_image(
     style, name = _style(image, side)
     device = next(generator.parameters()).device
     target = target if target is None or isinstance(target, str) else tuple(target)
+    most, fall, until_knee = decide_steps(steps, training)
     settings = AdaptationSettings(
         target=target,
         source=source,
@@ -163,11 +166,12 @@ def adapt_to_image(
         ),
         parameterization=chosen,
         layers=layers,
-        steps=training.steps if steps is None else steps,
+        steps=most,
+        until_knee=until_knee,
         batch_size=training.batch_size if batch_size is None else batch_size,
         learning_rate=learning_rate,
         warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
+        decay_fraction=fall if decay_fraction is None else decay_fraction,
         style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
@@ -193,6 +197,11 @@ def adapt_to_image(
         text,
         on_inversion or (lambda *_: None),
     )
+    watch = None
+    if until_knee:
+        with torch.no_grad():
+            wanted = [encoder.encode_images(style.to(device))[0] for encoder in encoders]
+        watch = KneeWatch(generator, encoders, wanted, template.vector, resolution=side)
     return run(
         loss,
         settings,
@@ -205,6 +214,7 @@ def adapt_to_image(
         resume=resume,
         callback=callback,
         memory=loss,
+        watch=watch,
     )
 
 

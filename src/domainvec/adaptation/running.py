@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from domainvec import __version__
 from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
 from domainvec.adaptation.pictures import Callback
+from domainvec.adaptation.presets import Training
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.training import Loss, Memory, Progress, train
@@ -145,6 +146,21 @@ def check_checkpointing(
         raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
     if checkpoint_every < 1:
         raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
+
+
+def decide_steps(wanted: int | Literal["auto"] | None, training: Training) -> tuple[int, float, bool]:
+    """How long to train.
+
+    Returns: the number of steps at most; the share of them in which the learning rate falls; and whether the
+        run ends at the knee, which may then be twice as late as the preset's end, at a level learning rate.
+
+    Raises: InputError if `wanted` is another text.
+    """
+    if wanted == "auto":
+        return 2 * training.steps, 0.0, True
+    if isinstance(wanted, str):
+        raise InputError(f"steps is {wanted!r}, expected a number or 'auto'")
+    return training.steps if wanted is None else wanted, training.decay_fraction, False
 
 
 def untrained(

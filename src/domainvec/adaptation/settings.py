@@ -55,7 +55,8 @@ class AdaptationSettings:
             low rank may carry another rank, as in "lora:16".
         layers: train the numbers of these layers alone, such as "coarse", "middle,fine" or "0-7"
             (`domainvec.domains.parse_layers`); None for all.
-        steps: how many steps of Adam.
+        steps: how many steps of Adam, at most.
+        until_knee: end when quality stops to rise (`KneeWatch`).
         batch_size: pictures a step.
         learning_rate: of Adam, at its height.
         betas: of Adam.
@@ -79,6 +80,7 @@ class AdaptationSettings:
     parameterization: str
     layers: str | None = None
     steps: int
+    until_knee: bool = False
     batch_size: int
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
@@ -149,6 +151,8 @@ class AdaptationSettings:
             "guidance": self.guidance.to_dict(),
             "betas": list(self.betas),
         }
+        if not self.until_knee:
+            del values["until_knee"]
         for name in ("target", "image", "images"):
             if values[name] is None:
                 del values[name]

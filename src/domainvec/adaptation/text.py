@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from domainvec.adaptation.drawing import draw_latents
+from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
@@ -26,6 +27,7 @@ from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
     check_checkpointing,
+    decide_steps,
     describe,
     run,
     training_resolution,
@@ -51,7 +53,7 @@ def adapt(
     target: str | Sequence[str],
     source: str = "a photo",
     *,
-    steps: int | None = None,
+    steps: int | Literal["auto"] | None = None,
     seed: int = 0,
     guidance: Guidance | None = None,
     parameterization: str | None = None,
@@ -82,7 +84,8 @@ def adapt(
         target: what the pictures are to become, such as "a pencil sketch"; or several texts for it, whose
             embeddings are averaged.
         source: what they are.
-        steps: how many steps of Adam; this and the next arguments are by default what suits the guidance
+        steps: how many steps of Adam, or "auto" to end at the knee of the curve (`KneeWatch`), after twice
+            the default at the latest; this and the next arguments are by default what suits the guidance
             (`default_training`).
         seed: of all randomness, from 0 to 2**63 - 1.
         guidance: the losses; by default what the encoder asks for, the published ones if it asks for none.
@@ -130,17 +133,19 @@ def adapt(
     form = find_parameterization(chosen)
     if learning_rate is None:
         learning_rate = training.learning_rate * form.relative_learning_rate
+    most, fall, until_knee = decide_steps(steps, training)
     settings = AdaptationSettings(
         target=target if isinstance(target, str) else tuple(target),
         source=source,
         guidance=guidance,
         parameterization=chosen,
         layers=layers,
-        steps=training.steps if steps is None else steps,
+        steps=most,
+        until_knee=until_knee,
         batch_size=training.batch_size if batch_size is None else batch_size,
         learning_rate=learning_rate,
         warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
+        decay_fraction=fall if decay_fraction is None else decay_fraction,
         style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
@@ -152,6 +157,15 @@ def adapt(
     about = describe(settings, generator, encoders) | dict(metadata or {})
     form, template, mask = untrained(settings, generator, about)
     objective = text_objective(encoders, settings)
+    watch = None
+    if until_knee:
+        watch = KneeWatch(
+            generator,
+            encoders,
+            objective.text_targets,
+            template.vector,
+            resolution=settings.resolution,
+        )
     return run(
         _text_loss(generator, objective, template, settings, mask),
         settings,
@@ -163,6 +177,7 @@ def adapt(
         checkpoint_every=checkpoint_every,
         resume=resume,
         callback=callback,
+        watch=watch,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +67,11 @@ def adapt(
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="How many steps.  [default: what suits the encoder]")
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="How many steps; auto ends when quality stops to rise.  [default: what suits the encoder]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     encoder: Annotated[
@@ -126,6 +131,9 @@ def adapt(
     was stopped goes on with --resume.
     """
     targets = targets or []
+    count = None if steps is None or steps == "auto" else _whole_number(steps)
+    if steps == "auto" and to_images is not None:
+        raise typer.BadParameter("with --to-images, give a number", param_hint="--steps")
     if to_image is not None and to_images is not None:
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and to_image is None and to_images is None:
@@ -164,7 +172,8 @@ def adapt(
         about["license"] = "Apache-2.0" if generator in BUNDLED else LICENSE
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
-    total = steps or adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
+    usual = adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
+    total = 2 * usual if steps == "auto" else (count or usual)
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
     said = [repr(" / ".join(targets))] if targets else []
@@ -196,7 +205,7 @@ def adapt(
                 draw_preview(step, loss, parts, domain)
 
             common: dict[str, Any] = {
-                "steps": total,
+                "steps": "auto" if steps == "auto" else total,
                 "seed": seed,
                 "guidance": chosen,
                 "parameterization": parameterization,
@@ -254,3 +263,9 @@ def adapt(
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
     typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor auto", param_hint="--steps")
+    return int(text)
