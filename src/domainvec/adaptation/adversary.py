@@ -268,7 +268,7 @@ def share_of_copies(samples: Tensor, real: Tensor, nearness: float) -> float:
 
     Returns: a share from 0 to 1.
     """
-    flat = [F.adaptive_avg_pool2d(each.float(), 16) for each in (samples, real)]
+    flat = [F.adaptive_avg_pool2d(each.float().clamp(-1, 1), 16) for each in (samples, real)]
     mirrored = torch.cat([flat[1], flat[1].flip(3)]).flatten(1)
     among = torch.cdist(flat[1].flatten(1), flat[1].flatten(1))
     among.fill_diagonal_(math.inf)

@@ -190,7 +190,7 @@ def text_objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSe
         warnings.warn(unknown, UnknownWordsWarning, stacklevel=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordsWarning)
-        return Objective(encoders, settings.guidance, settings.target, settings.source)
+        return Objective(encoders, settings.guidance, settings.targets, settings.source)
 
 
 def _text_loss(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -176,17 +176,32 @@ class ImageObjective:
                 before, _ = self._encode(encoder, source)
             embeddings, tokens = self._encode(encoder, torch.cat([seen, references]))
             after, drawn = embeddings[:count], embeddings[count:]
-            terms_of_encoder: Mapping[str, Callable[[], Tensor]] = {
-                "in_domain_angle": lambda a=after, b=before: in_domain_angle_loss(a, b),
-                "across": lambda a=after, b=before, s=style, i=inversion: clip_across_loss(
-                    a, b, s, i, shortest_shift=_SHORTEST_SHIFT
-                ),
-                "within": lambda a=after, b=before, s=style, i=inversion: clip_within_loss(a, b, s, i),
-                "reference_embedding": lambda d=drawn, s=style: (1 - (d * s).sum(1)).mean(),
-                "tokens": lambda t=tokens[:count], s=style_tokens: token_loss(t, s),
-                "reference_tokens": lambda t=tokens[count:], s=style_tokens: token_loss(t, s),
-            }
-            for name, value in terms_of_encoder.items():
+            seen_tokens, drawn_tokens = tokens[:count], tokens[count:]
+            by_name = _encoder_terms(
+                after, before, drawn, style, inversion, seen_tokens, drawn_tokens, style_tokens
+            )
+            for name, value in by_name.items():
                 add(name, value, share)
         total = torch.stack([getattr(weights, name) * term.float() for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}
+
+
+def _encoder_terms(
+    after: Tensor,
+    before: Tensor,
+    drawn: Tensor,
+    style: Tensor,
+    inversion: Tensor,
+    seen_tokens: Tensor,
+    drawn_tokens: Tensor,
+    style_tokens: Tensor,
+) -> dict[str, Callable[[], Tensor]]:
+    """What one encoder contributes to each term; only what has a weight is computed."""
+    return {
+        "in_domain_angle": lambda: in_domain_angle_loss(after, before),
+        "across": lambda: clip_across_loss(after, before, style, inversion, shortest_shift=_SHORTEST_SHIFT),
+        "within": lambda: clip_within_loss(after, before, style, inversion),
+        "reference_embedding": lambda: (1 - (drawn * style).sum(1)).mean(),
+        "tokens": lambda: token_loss(seen_tokens, style_tokens),
+        "reference_tokens": lambda: token_loss(drawn_tokens, style_tokens),
+    }
