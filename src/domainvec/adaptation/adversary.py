@@ -26,6 +26,7 @@ _VIEWS = Augmentation(
 )
 _FRESH_WIDTHS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 _NARROWEST = 16
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps of each weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,7 @@ class Opponent:
         """Copies of the weights, of Adam's running means, of p and of the number of steps."""
         kept = {f"network.{name}": weight.detach().clone() for name, weight in self._weights().items()}
         for name, weight in self._weights().items():
-            for moment in ("exp_avg", "exp_avg_sq"):
+            for moment in _MOMENTS:
                 if moment in self.optimizer.state[weight]:
                     kept[f"{moment}.{name}"] = self.optimizer.state[weight][moment].clone()
         kept["p"] = torch.tensor(self.views.p, dtype=torch.float64)
@@ -221,7 +222,7 @@ class Opponent:
                 if self.count:
                     self.optimizer.state[weight] = {
                         "step": torch.tensor(float(self.count)),
-                        **{m: state[f"{m}.{name}"].clone() for m in ("exp_avg", "exp_avg_sq")},
+                        **{m: state[f"{m}.{name}"].to(weight.device, copy=True) for m in _MOMENTS},
                     }
 
     def _weights(self) -> dict[str, nn.Parameter]:

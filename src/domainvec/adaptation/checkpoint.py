@@ -60,7 +60,7 @@ def load_checkpoint(path: str | os.PathLike[str], identity: Mapping[str, Any], l
             # vector instructions add them up depends on it.
             tensors = {name: file.get_tensor(name).to(like.device, copy=True) for name in _TENSORS}
             state = {
-                name.removeprefix(_STATE): file.get_tensor(name).to(like.device, copy=True)
+                name.removeprefix(_STATE): file.get_tensor(name).clone()
                 for name in file.keys()
                 if name.startswith(_STATE)
             }

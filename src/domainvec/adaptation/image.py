@@ -248,7 +248,7 @@ class _ImageLoss:
         return {} if self.w is None else {"w": self.w}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.w = state["w"]
+        self.w = state["w"].to(self.style.device)
 
     def _prepared(self) -> tuple[Tensor, ImageObjective]:
         settings = self.settings

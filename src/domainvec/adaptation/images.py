@@ -309,7 +309,7 @@ class CopyWatch:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave."""
-        self.good = state["good"]
+        self.good = state["good"].to(self.good.device)
         self.curve = [(int(step), share) for step, share in state["curve"].tolist()]
 
 

@@ -121,7 +121,7 @@ class KneeWatch:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave."""
-        self.kept, self.back = state["kept"], int(state["back"])
+        self.kept, self.back = state["kept"].to(self.kept.device), int(state["back"])
         self.curve = [(int(step), *rest) for step, *rest in state["curve"].tolist()]
 
     def _draw(self, domain: Domain | None) -> Tensor:

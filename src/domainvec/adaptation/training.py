@@ -25,7 +25,7 @@ class Memory(Protocol):
         """Copies of all that is needed to go on from here."""
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave, which may have come to the CPU meanwhile."""
 
 
 @dataclass(frozen=True)
