@@ -84,8 +84,12 @@ def mean_increase(values: list[float]) -> float:
     return (values[-1] - values[0]) / (len(values) - 1)
 
 
-def random_clip() -> Encoder:
-    """Make a ViT-B/32 CLIP of random weights, with a tokenizer that spells words in letters."""
+def random_clip(patch_size: int = 32) -> Encoder:
+    """Make a CLIP ViT-B of random weights, with a tokenizer that spells words in letters.
+
+    Args:
+        patch_size: in pixels, 32 or 16.
+    """
     import string
 
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -103,11 +107,13 @@ def random_clip() -> Encoder:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start[0]} $A {end[0]}", special_tokens=[start, end]
     )
+    config = CLIPConfig()
+    config.vision_config.patch_size = patch_size
     return Encoder(
-        CLIPModel(CLIPConfig()),
+        CLIPModel._from_config(config, attn_implementation="eager"),  # as Encoder.from_pretrained has it
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="!"),  # type: ignore[no-untyped-call]
         Preprocessing(),
-        name="a random ViT-B/32",
+        name=f"a random ViT-B/{patch_size}",
     )
 
 

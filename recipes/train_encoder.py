@@ -1,9 +1,9 @@
 r"""Train a small CLIP on the face world, on a CPU; stop it at any time, run it again and it goes on.
 
-    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip --minutes 50 \\
-        --robust --radius 2 --generator src/domainvec/bundled/faces
-    python recipes/train_encoder.py --output src/domainvec/bundled/faces-clip-robust --minutes 50 \\
-        --robust --radius 4 --generator src/domainvec/bundled/faces --seed 1 --width 160 --depth 3
+    python recipes/train_encoder.py --output runs/clip --minutes 93 --robust --radius 3 \\
+        --generator src/domainvec/bundled/faces
+    python recipes/train_encoder.py --output runs/clip-robust --minutes 80 --robust --radius 4 --seed 1 \\
+        --width 160 --depth 3 --generator src/domainvec/bundled/faces
 
 The result is a folder that transformers' CLIPModel and AutoTokenizer open: a word-level tokenizer, a vision
 transformer on 8 px patches of 64 px pictures, a text transformer, and the guidance that suits it. The loss is

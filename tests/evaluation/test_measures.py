@@ -29,13 +29,15 @@ def test_accuracy_of_a_single_domain(judge, faces, name):
     column = judge.names.index(name)
     measured = domain_accuracy(judge, faces, name)
     assert measured.accuracy.value == pytest.approx((likely.argmax(1) == column).double().mean().item())
-    assert measured.probability.value == pytest.approx(likely[:, column].exp().mean().item(), rel=1e-5)
+    among_single = likely.exp() / likely.exp().sum(dim=1, keepdim=True)
+    assert measured.probability.value == pytest.approx(among_single[:, column].mean().item(), rel=1e-5)
     assert measured.probability.low < measured.probability.value < measured.probability.high
 
 
 def test_single_domains_share_the_pictures(judge, faces):
-    shares = [domain_accuracy(judge, faces, name).accuracy.value for name in judge.names]
-    assert sum(shares) == pytest.approx(1)
+    measured = [domain_accuracy(judge, faces, name) for name in judge.names]
+    assert sum(each.accuracy.value for each in measured) == pytest.approx(1)
+    assert sum(each.probability.value for each in measured) == pytest.approx(1)
 
 
 def test_accuracy_of_a_composition_needs_each_part(judge, faces):

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
 
-def draw_latents(generator: Generator, settings: AdaptationSettings, step: int) -> Tensor:
-    """Draw the latents of a step, (N, num_ws, w_dim), some of them mixed of two from a random layer on."""
-    rng = step_rng(settings.seed, step, "latents")
+def draw_latents(
+    generator: Generator, settings: AdaptationSettings, count: int, rng: torch.Generator
+) -> Tensor:
+    """Draw latents, (count, num_ws, w_dim), some of them mixed of two from a random layer on."""
     device = next(generator.parameters()).device
-    count, layers = settings.batch_size, generator.num_ws
+    layers = generator.num_ws
     z = torch.randn(2, count, generator.z_dim, generator=rng)
     mixes = torch.rand(count, 1, generator=rng) < settings.style_mixing
     crossover = torch.randint(1, layers, (count, 1), generator=rng)
@@ -29,6 +30,11 @@ def draw_latents(generator: Generator, settings: AdaptationSettings, step: int) 
     other = generator.mapping(z[1].to(device), truncation_psi=settings.truncation_psi)
     swapped = mixes & (torch.arange(layers) >= crossover)
     return torch.where(swapped[:, :, None].to(device), other, w)
+
+
+def draw_step(generator: Generator, settings: AdaptationSettings, step: int) -> Tensor:
+    """Draw the latents of a step, (N, num_ws, w_dim)."""
+    return draw_latents(generator, settings, settings.batch_size, step_rng(settings.seed, step, "latents"))
 
 
 def synthesize(
@@ -44,3 +50,8 @@ def synthesize(
         rng=step_rng(settings.seed, step, "noise", w.device),
     )
     return images
+
+
+def encoding(settings: AdaptationSettings, device: torch.device) -> torch.autocast:
+    """Let encoders compute at the settings' precision inside the block."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")

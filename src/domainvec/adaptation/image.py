@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from domainvec.adaptation.drawing import draw_latents, synthesize
+from domainvec.adaptation.drawing import draw_step, encoding, synthesize
 from domainvec.adaptation.inversion import Inversion, invert_into_source
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
@@ -274,15 +274,14 @@ class _ImageLoss:
         if self.mask is not None:
             vector = vector * self.mask  # What gets no gradient stays zero under Adam.
         with torch.no_grad():
-            w = draw_latents(generator, settings, step)
+            w = draw_step(generator, settings, step)
             source = synthesize(generator, settings, w, step, None)
             references = self._references(w_style, step)
         count = len(w)
         domain = self.template.with_vector(vector)
         drawn = synthesize(generator, settings, torch.cat([w, references]), step, domain)
         domain_l2 = (vector - self.template.vector).square().mean()
-        half = settings.precision == "bfloat16"
-        with torch.autocast(vector.device.type, torch.bfloat16, enabled=half):
+        with encoding(settings, vector.device):
             total, parts = objective(drawn[:count], source, drawn[count:], domain_l2=domain_l2)
             if self.text is not None:
                 views = step_rng(settings.seed, step, "views")

@@ -24,7 +24,7 @@ from domainvec.adaptation.adversary import (
     fresh_discriminator,
     share_of_copies,
 )
-from domainvec.adaptation.drawing import draw_latents, synthesize
+from domainvec.adaptation.drawing import draw_step, encoding, synthesize
 from domainvec.adaptation.image import digest
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
@@ -226,11 +226,11 @@ class _AdversarialLoss:
         domain = self.template.with_vector(vector)
         while opponent.count < weights.warmup_steps:
             with torch.no_grad():
-                early = draw_latents(generator, settings, -1 - opponent.count)
+                early = draw_step(generator, settings, -1 - opponent.count)
                 drawn = synthesize(generator, settings, early, -1 - opponent.count, domain)
             opponent.learn(drawn.float())
         with torch.no_grad():
-            w = draw_latents(generator, settings, step)
+            w = draw_step(generator, settings, step)
             source = synthesize(generator, settings, w, step, None).float()
         adapted = synthesize(generator, settings, w, step, domain).float()
         logits = opponent.learn(adapted)
@@ -248,8 +248,7 @@ class _AdversarialLoss:
             add("edges", weights.edges, edge_loss(adapted, source))
         if weights.l2 > 0:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
-        half = settings.precision == "bfloat16"
-        with torch.autocast(vector.device.type, torch.bfloat16, enabled=half):
+        with encoding(settings, vector.device):
             if weights.distances > 0:
                 for encoder in self.encoders:
                     with torch.no_grad():

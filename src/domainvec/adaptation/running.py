@@ -117,7 +117,7 @@ def run(
         return None if watch is None else watch(latest, template.with_vector(latest.vector))
 
     save(progress)  # A path that cannot be written to is better found now than in the middle.
-    with _frozen(generator, *encoders):
+    with _frozen(generator, *encoders), generator.synthesis.weights_held():
         try:
             with terminable():
                 progress = train(loss, settings, progress, on_step, memories=memories, stop=stop)

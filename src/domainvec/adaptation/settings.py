@@ -67,6 +67,7 @@ class AdaptationSettings:
         noise: the generator's noise, "const", "random" or "none".
         resolution: side in pixels at which synthesis stops; the numbers of layers above it stay zero.
         precision: of feature maps and of the encoders; the numbers trained are float32 in either case.
+        source_pool: how many latents pictures are drawn from, or 0 for new ones in every step.
         seed: of all randomness.
 
     Raises: InputError if a value is out of range; the message names it.
@@ -91,6 +92,7 @@ class AdaptationSettings:
     noise: Noise = "const"
     resolution: int
     precision: Precision = "float32"
+    source_pool: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -118,6 +120,9 @@ class AdaptationSettings:
                 "batch_size is 1, but the in-domain angle compares pictures of a batch: expected 2 or more, "
                 "or a guidance without it (in_domain_angle=0)"
             )
+        _require("source_pool", self.source_pool, _whole(self.source_pool, 0), "a whole number from 0")
+        if self.source_pool and self.noise == "random":
+            raise InputError("source_pool keeps pictures, but noise is 'random': expected 'const' or 'none'")
         _require("seed", self.seed, _whole(self.seed, 0) and self.seed < 2**63, "from 0 to 2**63 - 1")
         _require("warmup_steps", self.warmup_steps, _whole(self.warmup_steps, 0), "a whole number from 0")
         _require("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "above 0")

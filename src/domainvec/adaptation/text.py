@@ -8,6 +8,7 @@ change weights, and pictures need be no larger than the encoders look at.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from domainvec.adaptation.drawing import draw_latents
+from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synthesize
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
@@ -34,6 +35,7 @@ from domainvec.adaptation.running import (
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings
+from domainvec.adaptation.sources import SourcePool, Sources, pool_file
 from domainvec.adaptation.training import Loss
 from domainvec.domains.domain import Domain
 from domainvec.domains.parameterizations import find_parameterization
@@ -41,6 +43,7 @@ from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import InputError
 from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.settings import Guidance
+from domainvec.stylegan2.download import cache_folder
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ def adapt(
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
     precision: Precision | None = None,
+    source_pool: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -105,6 +109,10 @@ def adapt(
             the encoders look at. The numbers of the layers above stay zero.
         precision: of feature maps and encoders, "float32" or "bfloat16"; by default bfloat16 on a CPU or GPU
             that computes in it. The numbers that are learnt are float32 in either case.
+        source_pool: how many latents to draw from, or 0 for new ones in every step. The pictures that the
+            generator itself makes of a pool, as the encoders see them, are computed once and kept in the
+            cache folder ($DOMAINVEC_CACHE, or domainvec in the user's): all domains that are trained with
+            this generator, these encoders and this number share them.
         checkpoint: a file to keep where the run stands, every `checkpoint_every` steps, and when it is
             stopped by an error, Ctrl-C or SIGTERM.
         checkpoint_every: in steps.
@@ -151,6 +159,7 @@ def adapt(
         noise=noise,
         resolution=training_resolution(resolution, generator, encoders),
         precision=precision or native_precision(next(generator.parameters()).device),
+        source_pool=source_pool,
         seed=seed,
     )
     check_checkpointing(checkpoint, checkpoint_every, resume)
@@ -166,19 +175,24 @@ def adapt(
             template.vector,
             resolution=settings.resolution,
         )
-    return run(
-        _text_loss(generator, objective, template, settings, mask),
-        settings,
-        generator=generator,
-        encoders=encoders,
-        template=template,
-        finish=form.finish,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        callback=callback,
-        watch=watch,
-    )
+    pool = _source_pool(generator, objective, settings, about) if source_pool else None
+    try:
+        return run(
+            _text_loss(generator, objective, template, settings, mask, pool),
+            settings,
+            generator=generator,
+            encoders=encoders,
+            template=template,
+            finish=form.finish,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            callback=callback,
+            watch=watch,
+        )
+    finally:
+        if pool is not None:
+            pool.save()
 
 
 def text_objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
@@ -199,35 +213,56 @@ def _text_loss(
     template: Domain,
     settings: AdaptationSettings,
     mask: Tensor | None,
+    pool: SourcePool | None,
 ) -> Loss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
     device = start.device
-    half = settings.precision == "bfloat16"
 
-    def synthesize(w: Tensor, step: int, domain: Domain | None) -> Tensor:
-        images: Tensor = generator.synthesis(
-            w,
-            domain,
-            noise=settings.noise,
-            resolution=settings.resolution,
-            dtype=torch.bfloat16 if half else None,
-            rng=step_rng(settings.seed, step, "noise", device),  # the same for both pictures
-        )
-        return images
+    def draw_sources(step: int) -> Sources:
+        if pool is not None:
+            return pool.draw(settings.seed, step, settings.batch_size)
+        with torch.no_grad():
+            w = draw_step(generator, settings, step)
+            return Sources(w, synthesize(generator, settings, w, step, None), None)
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         if mask is not None:
             vector = vector * mask  # What gets no gradient stays zero under Adam.
-        with torch.no_grad():
-            w = draw_latents(generator, settings, step)
-            source_images = synthesize(w, step, None)
-        adapted_images = synthesize(w, step, template.with_vector(vector))
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        sources = draw_sources(step)
+        adapted_images = synthesize(generator, settings, sources.w, step, template.with_vector(vector))
+        with encoding(settings, device):
             return objective(
                 adapted_images,
-                source_images,
+                sources.images,
                 generator=step_rng(settings.seed, step, "views"),
                 domain_l2=(vector - start).square().mean(),
+                source_embeddings=sources.embeddings,
             )
 
     return loss
+
+
+def _source_pool(
+    generator: Generator, objective: Objective, settings: AdaptationSettings, about: Mapping[str, Any]
+) -> SourcePool:
+    def compute(w: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        images = synthesize(generator, settings, w, 0, None)
+        with encoding(settings, w.device):
+            return images, objective.embed(images)
+
+    noise = hashlib.sha256()
+    for _, noise_map in sorted(generator.synthesis.named_buffers()):
+        noise.update(noise_map.cpu().float().numpy().tobytes())
+    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
+    identity = {
+        "version": 1,
+        "generator": about["generator_fingerprint"],
+        "noise_maps": noise.hexdigest(),
+        "encoders": [encoder["fingerprint"] for encoder in about["encoders"]],
+        "images": objective.compares_images,
+        **{name: getattr(settings, name) for name in decides},
+    }
+    rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.
+    with torch.no_grad():
+        latents = draw_latents(generator, settings, settings.source_pool, rng)
+    return SourcePool(latents, compute, objective.compares_images, pool_file(cache_folder(), identity))

@@ -115,6 +115,23 @@ def adapt(
         Precision | None,
         typer.Option(help="Of feature maps.  [default: bfloat16 where the machine computes in it]"),
     ] = None,
+    train_resolution: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Stop synthesis here in training; the layers above stay as they are.  [default: what the "
+            "encoders look at, from 256]",
+        ),
+    ] = None,
+    source_pool: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Draw from N latents, whose unadapted pictures are embedded once and kept in the cache for "
+            "all domains of this generator; 0 for new ones in every step.",
+        ),
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
     ] = False,
@@ -138,6 +155,10 @@ def adapt(
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and to_image is None and to_images is None:
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
+    if source_pool and (to_image is not None or to_images is not None):
+        raise typer.BadParameter("a pool serves texts alone", param_hint="--source-pool")
+    if train_resolution is not None and to_images is not None:
+        raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
     pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
     named = targets[0] if targets else f"like {pictured}"
     output = with_suffix(output or Path(file_name(named)), ".safetensors")
@@ -177,7 +198,7 @@ def adapt(
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
     said = [repr(" / ".join(targets))] if targets else []
-    side = adaptation.training_resolution(None, model, encoders)
+    side = adaptation.training_resolution(train_resolution, model, encoders)
     if picture is not None:
         said.append(picture.path.name)
         typer.echo(picture.describe(side), err=True)
@@ -228,6 +249,7 @@ def adapt(
                     text,
                     source,
                     text_weight=text_weight,
+                    resolution=train_resolution,
                     on_inversion=tell_inversion(),
                     **common,
                 )
@@ -247,7 +269,7 @@ def adapt(
                     **common,
                 )
             else:
-                result = adaptation.adapt(model, encoders, targets, source, **common)
+                result = adaptation.adapt(model, encoders, targets, source, source_pool=source_pool, **common)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -56,6 +57,7 @@ class Encoder:
         vocabulary: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
+        self._rounded: tuple[torch.dtype, Any] | None = None
         self._tokenizer = tokenizer
         self.preprocessing = preprocessing
         self.name = name
@@ -132,6 +134,7 @@ class Encoder:
     def to(self, device: torch.device | str) -> Encoder:
         """Move to a device, in place, and return self."""
         self._model.to(device)
+        self._rounded = None
         return self
 
     @property
@@ -175,7 +178,28 @@ class Encoder:
             ShapeError: if the images are of another shape.
         """
         pixels = self.preprocessing(images.to(self.device))
-        return _unit(self._model.get_image_features(pixel_values=pixels))
+        return _unit(self._image_model().get_image_features(pixel_values=pixels))
+
+    def _image_model(self) -> Any:  # noqa: ANN401
+        """The model, its matrices rounded once where autocast would round them for every batch.
+
+        Autocast keeps what it rounded only of weights that are trained. The results are equal bit for bit.
+        """
+        if not torch.is_autocast_enabled(self.device.type):
+            return self._model
+        dtype = torch.get_autocast_dtype(self.device.type)
+        if self._rounded is None or self._rounded[0] != dtype:
+            parts = {
+                name: deepcopy(getattr(self._model, name)) for name in ("vision_model", "visual_projection")
+            }
+            for part in parts.values():
+                for module in part.modules():
+                    if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+                        module.to(dtype)
+            model = copy(self._model)
+            model._modules = self._model._modules | parts
+            self._rounded = dtype, model
+        return self._rounded[1]
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
         """Embed pictures, and give what the encoder sees in each patch, in one pass.

@@ -19,7 +19,7 @@ class DomainAccuracy(NamedTuple):
     accuracy: Estimate
     """Share of the pictures that the judge takes for the domain."""
     probability: Estimate
-    """Mean probability that it gives to the domain, among all compositions."""
+    """Mean probability that it gives to a single domain among the single ones, to a composition among all."""
 
 
 def domain_accuracy(judge: Judge, images: Tensor, name: str) -> DomainAccuracy:
@@ -51,7 +51,7 @@ def domain_verdicts(judge: Judge, images: Tensor, name: str) -> tuple[Tensor, Te
         if name in judge.names:
             likely = judge.domain_log_probabilities(part)
             column = judge.names.index(name)
-            return torch.stack([likely[:, column].exp(), (likely.argmax(1) == column).float()], 1)
+            return torch.stack([likely.softmax(1)[:, column], (likely.argmax(1) == column).float()], 1)
         logits = judge(part)
         right = torch.stack([logits[head].argmax(1) == answer for head, answer in answers.items() if answer])
         likely = judge.domain_log_probabilities(part, [name])

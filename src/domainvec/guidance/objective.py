@@ -105,21 +105,35 @@ class Objective:
         """For each encoder the embedding of the target, the mean over the templates, unit length, (D,)."""
         return [F.normalize(target.mean(dim=1), dim=-1)[0] for target, _ in self._texts]
 
+    @property
+    def compares_images(self) -> bool:
+        """Whether source pictures themselves are needed, and not only their embeddings."""
+        weights = self.guidance
+        return weights.augmentation is not None or weights.chroma > 0 or weights.edges > 0
+
+    def embed(self, images: Tensor) -> list[Tensor]:
+        """Embed whole pictures (N, 3, H, W), with each encoder in turn: (N, D_i), no gradient."""
+        with torch.no_grad():
+            return [encoder.encode_images(images.float()) for encoder in self.encoders]
+
     def __call__(
         self,
         adapted_images: Tensor,
-        source_images: Tensor,
+        source_images: Tensor | None,
         *,
         generator: torch.Generator,
         domain_l2: Tensor | None = None,
+        source_embeddings: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of a batch.
 
         Args:
             adapted_images: G_d(w), (N, 3, H, W), about [-1, 1]; the loss is differentiable in them.
-            source_images: G(w) of the same latents, (N, 3, H, W); no gradient goes here.
+            source_images: G(w) of the same latents, (N, 3, H, W); no gradient goes here. None is enough where
+                their embeddings are given and `compares_images` is false.
             generator: CPU generator of the random views. Two calls with it in the same state are equal.
             domain_l2: mean square of the domain's numbers; needed when the weight `l2` is above 0.
+            source_embeddings: what `embed` gives for the source pictures, if that is known already.
 
         Returns:
             The weighted sum, a float32 scalar, and the detached terms before weighting by name
@@ -127,11 +141,14 @@ class Objective:
             weight 0 are left out.
 
         Raises:
-            InputError: if `domain_l2` is missing.
+            InputError: if `domain_l2` or the source pictures are missing.
             ShapeError: if the batches differ, or hold one picture and the in-domain angle has a weight.
         """
         weights = self.guidance
         terms: dict[str, Tensor] = {}
+        if source_images is None and (self.compares_images or source_embeddings is None):
+            raise InputError("the guidance compares source pictures; pass source_images")
+        source_images = adapted_images[:0] if source_images is None else source_images
         source_images = source_images.detach().float()
         adapted_images = adapted_images.float()
         if weights.out_of_range > 0:
@@ -147,9 +164,9 @@ class Objective:
             terms["l2"] = domain_l2
 
         adapted_views, source_views = self._views(seen, source_images, generator)
-        for encoder, (text_target, text_source) in zip(self.encoders, self._texts, strict=True):
-            with torch.no_grad():
-                sources = encoder.encode_images(torch.cat(source_views)).chunk(len(source_views))
+        known = [None] * len(self.encoders) if source_embeddings is None else source_embeddings
+        for encoder, (text_target, text_source), whole in zip(self.encoders, self._texts, known, strict=True):
+            sources = self._embed_views(encoder, source_views, whole)
             targets = encoder.encode_images(torch.cat(adapted_views)).chunk(len(adapted_views))
             share = 1 / len(self.encoders)
             if weights.in_domain_angle > 0:
@@ -168,6 +185,21 @@ class Objective:
         total = torch.stack([getattr(weights, name) * term.float() for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}
 
+    def _embed_views(
+        self, encoder: ImageTextEncoder, views: list[Tensor], whole: Tensor | None
+    ) -> Sequence[Tensor]:
+        """Embed source views; the whole pictures, where they are among them, come first and may be known."""
+        known = [] if whole is None or not self._shows_whole else [whole]
+        views = views[len(known) :]
+        if not views:
+            return known
+        with torch.no_grad():
+            return [*known, *encoder.encode_images(torch.cat(views)).chunk(len(views))]
+
+    @property
+    def _shows_whole(self) -> bool:
+        return self.guidance.augmentation is None or self.guidance.in_domain_angle > 0
+
     def _views(
         self, adapted: Tensor, source: Tensor, generator: torch.Generator
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -175,8 +207,7 @@ class Objective:
         settings = self.guidance
         if settings.augmentation is None:
             return [adapted], [source]
-        whole = settings.in_domain_angle > 0
-        adapted_views, source_views = ([adapted], [source]) if whole else ([], [])
+        adapted_views, source_views = ([adapted], [source]) if self._shows_whole else ([], [])
         for _ in range(settings.views):
             before = generator.get_state()
             source_views.append(augment(source, settings.augmentation, generator))

@@ -98,12 +98,12 @@ PUBLISHED = Guidance()
 
 FACES = Guidance(
     direction=1.0,
-    global_text=2.0,
+    global_text=5.0,
     in_domain_angle=1.0,
-    edges=1.0,
+    edges=2.0,
     chroma=3.0,
     out_of_range=4.0,
-    l2=0.02,
+    l2=0.001,
     # Colours are half of what a domain is: the views leave them nearly as they are.
     augmentation=Augmentation(contrast=0.05, brightness=0.03, tint=0.0, noise=0.15),
     views=2,

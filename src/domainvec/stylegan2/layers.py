@@ -8,15 +8,16 @@ rate", Karras et al. 2018, arXiv:1710.10196).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from domainvec.stylegan2.modulation import ACTIVATION_GAIN, modulated_conv
 from domainvec.stylegan2.resampling import blur
 
 EPSILON = 1e-8
-ACTIVATION_GAIN = math.sqrt(2)
 
 
 def activate(x: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
@@ -66,6 +67,17 @@ class Conv(nn.Module):
         return F.conv2d(blur(x, 1, stride=2), weight, bias)
 
 
+class _Constants(NamedTuple):
+    """What a modulated convolution needs of its weights alone, feature maps being of one dtype."""
+
+    kernel: Tensor
+    """(out, in, 3, 3) in that dtype."""
+    squares: Tensor
+    """Σ_k W_oik², (in, out), float32."""
+    bias: Tensor
+    """(out, 1, 1) in that dtype, times the activation's gain."""
+
+
 class ModulatedConv(nn.Module):
     """A 3 × 3 convolution whose input channels are scaled by style and domain; noise, bias and activation.
 
@@ -96,6 +108,8 @@ class ModulatedConv(nn.Module):
         self.register_buffer("noise", torch.randn(resolution, resolution))
         self.up = up
         self.conv_clamp = conv_clamp
+        self._held: tuple[Tensor, Tensor, _Constants] | None = None
+        self._holds = False
 
     def forward(
         self,
@@ -114,22 +128,45 @@ class ModulatedConv(nn.Module):
             noise: pictures of noise (h, w) or (N, 1, h, w) at the output's size, or None.
             shift: the domain's shift of the style Δs, (in,) or (N, in), or None.
         """
+        constants = self._constants(x.dtype)
         style = self.affine(w)
         if shift is not None:
             style = style + shift
-        demodulation = torch.rsqrt(style.square() @ self.weight.square().sum((2, 3)).T + EPSILON)
+        demodulation = torch.rsqrt(style.square() @ constants.squares + EPSILON)
         if offset is not None:
             style = style * (1 + offset)
-        x = x * style.to(x.dtype)[:, :, None, None]
-        if self.up:
-            weight = self.weight.to(x.dtype).transpose(0, 1)
-            x = blur(F.conv_transpose2d(x, weight, stride=2), 1, gain=4.0)
-        else:
-            x = F.conv2d(x, self.weight.to(x.dtype), padding=1)
-        x = x * demodulation.to(x.dtype)[:, :, None, None]
         if noise is not None:
-            x = x + (noise * self.noise_strength).to(x.dtype)
-        return activate(x + self.bias.to(x.dtype)[None, :, None, None], clamp=self.conv_clamp)
+            noise = (noise * (self.noise_strength * ACTIVATION_GAIN)).to(x.dtype)
+        return modulated_conv(
+            x,
+            style.to(x.dtype)[:, :, None, None],
+            constants.kernel,
+            (demodulation * ACTIVATION_GAIN).to(x.dtype)[:, :, None, None],
+            noise,
+            constants.bias,
+            up=self.up,
+            clamp=self.conv_clamp,
+        )
+
+    def hold_weights(self, hold: bool) -> None:
+        """Compute what follows from the weights alone once, from now on, as they will not change; or stop."""
+        self._holds = hold
+        self._held = None
+
+    def _constants(self, dtype: torch.dtype) -> _Constants:
+        if self._held is not None:
+            weight, bias, constants = self._held
+            # A domain that changes weights puts others in their place for a while.
+            if weight is self.weight and bias is self.bias and constants.kernel.dtype == dtype:
+                return constants
+        constants = _Constants(
+            self.weight.to(dtype, memory_format=torch.channels_last),
+            self.weight.square().sum((2, 3)).T,
+            (self.bias * ACTIVATION_GAIN).to(dtype)[:, None, None],
+        )
+        if self._holds and not (constants.kernel.requires_grad or constants.bias.requires_grad):
+            self._held = self.weight, self.bias, constants
+        return constants
 
 
 class ToRGB(nn.Module):
@@ -166,7 +203,11 @@ class ToRGB(nn.Module):
         style = style * self.weight_gain
         if offset is not None:
             style = style * (1 + offset)
-        colours = F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype)).to(w.dtype)
+        # A kernel for each picture, (N, in, 3), is far smaller than the feature maps, which are read once.
+        kernels = (style[:, :, None] * self.weight[:, :, 0, 0].T).to(x.dtype)
+        count, _, height, width = x.shape
+        colours = torch.bmm(x.permute(0, 2, 3, 1).flatten(1, 2), kernels).to(w.dtype)
+        colours = colours.reshape(count, height, width, 3).permute(0, 3, 1, 2)
         bias = self.bias if bias_offset is None else self.bias + bias_offset
         colours = colours + bias.reshape(-1, 3, 1, 1)
         return colours if self.conv_clamp is None else colours.clamp(-self.conv_clamp, self.conv_clamp)

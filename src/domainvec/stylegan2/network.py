@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -173,6 +174,23 @@ class Synthesis(nn.Module):
             images = colours if images is None else upsample(images) + colours
         assert images is not None
         return images.contiguous()
+
+    @contextmanager
+    def weights_held(self) -> Iterator[None]:
+        """Promise that no weight is changed inside the block: what follows from them alone is kept.
+
+        Weights that a domain changes are seen nevertheless; those that require gradients are not kept.
+        """
+        for conv in self._modulated_convs():
+            conv.hold_weights(True)
+        try:
+            yield
+        finally:
+            for conv in self._modulated_convs():
+                conv.hold_weights(False)
+
+    def _modulated_convs(self) -> list[ModulatedConv]:
+        return [conv for conv in self.convs if isinstance(conv, ModulatedConv)]
 
     def changed_weights(self, changes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights with a domain's changes added, by name; differentiable in the changes.

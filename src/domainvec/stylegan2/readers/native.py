@@ -92,6 +92,7 @@ def _checkpoint(
 ) -> Checkpoint:
     if not tensors:
         raise CheckpointError(f"{where} describes neither a generator nor a discriminator")
+    tensors = {network: _floats(values) for network, values in tensors.items()}
     generator = discriminator = None
     if "generator" in tensors:
         shape = _shape(settings, "generator", where)
@@ -155,17 +156,17 @@ def _parse(text: bytes, where: str) -> dict[str, object]:
 def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    tensors = {}
     try:
         with safe_open(str(path), framework="pt") as file:
-            for name in file.keys():
-                tensor = file.get_tensor(name)
-                if not tensor.dtype.is_floating_point:
-                    raise CheckpointError(
-                        f"{quote(name)} holds {tensor.dtype}; expected floating point numbers"
-                    )
-                # A copy, since the file may be replaced while the network is in use.
-                tensors[name] = tensor.to(torch.float32, copy=True)
+            # Copies, since the file may be replaced while the network is in use.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
             return tensors, file.metadata() or {}
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is cut off or damaged ({quote(str(error))})") from None
+
+
+def _floats(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for name, tensor in tensors.items():
+        if not tensor.dtype.is_floating_point:
+            raise CheckpointError(f"{quote(name)} holds {tensor.dtype}; expected floating point numbers")
+    return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}

@@ -1,0 +1,132 @@
+"""The source side of an adaptation: pictures of the frozen generator, and what the encoders see in them.
+
+None of it depends on the domain. Drawn from a pool of latents it is computed once, kept in a file, and shared
+by all domains that are trained on that generator with those encoders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from domainvec.adaptation.randomness import step_rng
+from domainvec.files import atomic_path
+
+BLOCK = 4
+"""How many entries are computed together, always the same ones: rounding depends on a batch's company."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The source side of a batch.
+
+    Args:
+        w: latents (N, num_ws, w_dim).
+        images: G(w), (N, 3, R, R), or None where only embeddings are needed.
+        embeddings: of whole pictures, (N, D_i) for each encoder, or None where they are not known.
+    """
+
+    w: Tensor
+    images: Tensor | None
+    embeddings: Sequence[Tensor] | None
+
+
+class SourcePool:
+    """A fixed number of latents with what follows from them, computed at first need.
+
+    Args:
+        latents: all w of the pool, (P, num_ws, w_dim).
+        compute: gives images and embeddings of some latents.
+        keep_images: whether images are needed besides embeddings; they are kept in half precision.
+        path: the file that keeps them between runs; what is there is read now.
+    """
+
+    def __init__(
+        self,
+        latents: Tensor,
+        compute: Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]],
+        keep_images: bool,
+        path: Path,
+    ) -> None:
+        self._latents = latents
+        self._compute = compute
+        self._keep_images = keep_images
+        self._path = path
+        self._known: dict[str, Tensor] = self._read()
+        self._num_new = 0
+
+    def draw(self, seed: int, step: int, count: int) -> Sources:
+        """Give the batch of a step: the pool is gone through in a new order each time.
+
+        Args:
+            seed: of the run.
+            step: counted from 0.
+            count: the batch size.
+        """
+        size = len(self._latents)
+        orders: dict[int, Tensor] = {}
+        indices = []
+        for position in range(step * count, (step + 1) * count):
+            epoch = position // size
+            if epoch not in orders:
+                orders[epoch] = torch.randperm(size, generator=step_rng(seed, epoch, "order of the pool"))
+            indices.append(int(orders[epoch][position % size]))
+        for index in indices:
+            self._ensure(index)
+        chosen = torch.tensor(indices)
+        device = self._latents.device
+        parts = {name: tensor[chosen].to(device) for name, tensor in self._known.items()}
+        return Sources(
+            self._latents[chosen.to(device)],
+            parts["images"].float() if self._keep_images else None,
+            [parts[name] for name in sorted(parts) if name.startswith("embeddings.")],
+        )
+
+    def save(self) -> None:
+        """Write what is known to the file, unless nothing is new."""
+        if self._num_new:
+            with atomic_path(self._path) as temporary:
+                save_file(self._known, temporary)
+            self._num_new = 0
+
+    def _ensure(self, index: int) -> None:
+        if self._known and self._known["known"][index]:
+            return
+        block = slice(index // BLOCK * BLOCK, (index // BLOCK + 1) * BLOCK)
+        with torch.no_grad():
+            images, embeddings = self._compute(self._latents[block])
+        values = {f"embeddings.{i}": tensor.float().cpu() for i, tensor in enumerate(embeddings)}
+        if self._keep_images:
+            values["images"] = images.half().cpu()
+        size = len(self._latents)
+        if not self._known:
+            self._known = {name: value.new_zeros(size, *value.shape[1:]) for name, value in values.items()}
+            self._known["known"] = torch.zeros(size, dtype=torch.bool)
+        for name, value in values.items():
+            self._known[name][block] = value
+        self._known["known"][block] = True
+        self._num_new += 1
+
+    def _read(self) -> dict[str, Tensor]:
+        """Read the file; one that is missing or broken is made anew."""
+        try:
+            with safe_open(self._path, framework="pt") as file:
+                # Copies, since numbers mapped from a file are not aligned as others are.
+                return {name: file.get_tensor(name).clone() for name in file.keys()}
+        except (OSError, SafetensorError):
+            return {}
+
+
+def pool_file(folder: Path, identity: Mapping[str, Any]) -> Path:
+    """Name the file of a pool after all that decides what is in it."""
+    text = json.dumps(identity, sort_keys=True)
+    return folder / "sources" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"

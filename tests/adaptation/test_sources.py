@@ -1,0 +1,99 @@
+"""The source side, computed once for all domains of a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from adaptation_toys import ToyEncoder, toy_generator
+
+import domainvec as dv
+from domainvec.errors import InputError
+from domainvec.guidance import FACES, PUBLISHED
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "sources"
+
+
+class CountingEncoder(ToyEncoder):
+    num_encoded = 0
+
+    def encode_images(self, images: torch.Tensor) -> torch.Tensor:
+        self.num_encoded += len(images)
+        return super().encode_images(images)
+
+
+@pytest.mark.parametrize("guidance", [PUBLISHED, FACES], ids=["published", "robust"])
+def test_second_domain_reads_what_the_first_computed(cache: Path, guidance: dv.guidance.Guidance) -> None:
+    generator = toy_generator(32)
+    encoders = [CountingEncoder(0), CountingEncoder(1)]
+    options = {"guidance": guidance, "steps": 6, "batch_size": 3, "source_pool": 10, "style_mixing": 0.5}
+    first = dv.adapt(generator, encoders, "red", **options)
+    (file,) = cache.iterdir()
+    written = file.read_bytes()
+    counts = [encoder.num_encoded for encoder in encoders]
+    second = dv.adapt(generator, encoders, "red", **options)
+    for encoder, count in zip(encoders, counts, strict=True):
+        assert encoder.num_encoded == 2 * count - 10  # each of the pool once in all
+    assert [record["loss"] for record in first.history] == [record["loss"] for record in second.history]
+    assert torch.equal(first.domain.vector, second.domain.vector)
+    dv.adapt(generator, encoders, "blue", seed=3, **options)
+    assert file.read_bytes() == written and len(list(cache.iterdir())) == 1
+
+
+def test_loss_is_that_of_the_same_latents_without_a_pool(cache: Path) -> None:
+    from domainvec.guidance import Objective
+
+    images, others = torch.rand(2, 3, 3, 16, 16).unbind()
+    encoders = [ToyEncoder(0), ToyEncoder(1)]
+    objective = Objective(encoders, PUBLISHED, "red", "a photo")
+    rng = torch.Generator()
+    plain, _ = objective(images, others, generator=rng)
+    known, _ = objective(images, None, generator=rng, source_embeddings=objective.embed(others))
+    assert torch.equal(plain, known)
+    with pytest.raises(InputError, match="compares source pictures; pass source_images"):
+        objective(images, None, generator=rng)
+    robust = Objective(encoders, FACES, "red", "a photo")
+    with pytest.raises(InputError, match="compares source pictures"):
+        robust(images, None, generator=rng, source_embeddings=robust.embed(others))
+
+
+def test_another_generator_encoder_or_setting_has_another_pool(cache: Path) -> None:
+    options = {"steps": 2, "batch_size": 2, "source_pool": 4}
+    dv.adapt(toy_generator(), ToyEncoder(0), "red", **options)
+    dv.adapt(toy_generator(seed=1), ToyEncoder(0), "red", **options)
+    dv.adapt(toy_generator(), ToyEncoder(1), "red", **options)
+    dv.adapt(toy_generator(), ToyEncoder(0), "red", **options, truncation_psi=0.7)
+    other_noise = toy_generator()
+    other_noise.synthesis.convs[0].noise.add_(1)
+    dv.adapt(other_noise, ToyEncoder(0), "red", **options)
+    assert len(list(cache.iterdir())) == 5
+
+
+def test_broken_file_is_made_anew(cache: Path) -> None:
+    def adapt() -> torch.Tensor:
+        return dv.adapt(
+            toy_generator(), ToyEncoder(), "red", steps=3, batch_size=2, source_pool=5
+        ).domain.vector
+
+    first = adapt()
+    (file,) = cache.iterdir()
+    file.write_bytes(b"broken")
+    assert torch.equal(adapt(), first)
+    assert file.stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source_pool": -1}, "source_pool is -1, expected a whole number from 0"),
+        ({"source_pool": 4, "noise": "random"}, "source_pool keeps pictures, but noise is 'random'"),
+    ],
+)
+def test_what_a_pool_cannot_be(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dv.adapt(toy_generator(), ToyEncoder(), "red", steps=1, **options)
