@@ -126,3 +126,18 @@ def test_inversion_approaches_and_the_prior_holds_back(generator, encoder) -> No
     average = generator.mapping(torch.randn(2000, 8)).mean(0)
     held = found(prior=100.0)[0]
     assert (held - average).norm() < 0.5 * (w - average).norm()
+
+
+def test_inversion_looks_past_colours(generator, encoder) -> None:
+    shape = generator(torch.randn(1, 8, generator=torch.Generator().manual_seed(1))).detach().clamp(-1, 1)
+    negative = -0.5 * shape + 0.2
+
+    def distance(**settings):
+        chosen = Inversion(steps=60, prior=0.01, **settings)
+        found = generator.synthesis(invert_into_source(generator, [encoder], negative, chosen))
+        colours = [
+            images.flatten(2)[0] - images.flatten(2)[0].mean(1, keepdim=True) for images in (found, shape)
+        ]
+        return 1 - torch.nn.functional.cosine_similarity(*(each.flatten() for each in colours), dim=0)
+
+    assert distance() < 0.5 * distance(recoloured=0.0, pixels=1.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from domainvec.errors import InputError
 from domainvec.guidance.image import TokenEncoder
+from domainvec.guidance.robust import edge_loss
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _SAMPLES = 2000
 _COMPONENTS = 64
 _SMALLEST = 8
+_SMALLEST_WITH_EDGES = 32
+_RIDGE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,11 @@ class Inversion:
     Attributes:
         steps: of Adam.
         learning_rate: in standard deviations of the latents; it falls as a cosine.
-        pixels: weight of the mean absolute difference, summed over resolutions down to 8 px.
+        recoloured: weight of the mean absolute difference that is left when the colours of the source's
+            picture have been mapped to those of the other one, by the affine map that fits best; summed over
+            resolutions down to 8 px. A sketch then asks for a face of the same shape, and not for a pale one.
+        edges: weight of the edge-map correlation at 16 px; pictures below 32 px go without.
+        pixels: weight of the mean absolute difference as it is, summed over the same resolutions.
         features: weight of one minus the cosine of the encoders' embeddings.
         prior: weight of the latents' mean square, in standard deviations from w_avg. The greater, the more
             the inversion is a picture of the source domain, and the less it is the picture.
@@ -37,8 +44,10 @@ class Inversion:
 
     steps: int = 100
     learning_rate: float = 0.1
-    pixels: float = 1.0
-    features: float = 0.3
+    recoloured: float = 1.0
+    edges: float = 0.3
+    pixels: float = 0.0
+    features: float = 0.0
     prior: float = 0.3
 
     def __post_init__(self) -> None:
@@ -49,7 +58,7 @@ class Inversion:
         """
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise InputError(f"the inversion's steps are {self.steps!r}; expected a whole number from 1")
-        for name in ("learning_rate", "pixels", "features", "prior"):
+        for name in ("learning_rate", "recoloured", "edges", "pixels", "features", "prior"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise InputError(f"the inversion's {name} is {value!r}; expected a finite number, 0 or more")
@@ -103,7 +112,13 @@ def invert_into_source(
         rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
         optimizer.param_groups[0]["lr"] = rate
         drawn = generator.synthesis(mean + moved @ basis, resolution=resolution)
-        loss = settings.prior * moved.square().mean() + settings.pixels * _pyramid(drawn, image)
+        loss = settings.prior * moved.square().mean()
+        if settings.recoloured > 0:
+            loss = loss + settings.recoloured * _pyramid(drawn, image, _recoloured_difference)
+        if settings.edges > 0 and image.shape[-1] >= _SMALLEST_WITH_EDGES:
+            loss = loss + settings.edges * edge_loss(drawn, image)
+        if settings.pixels > 0:
+            loss = loss + settings.pixels * _pyramid(drawn, image, _difference)
         if settings.features > 0:
             for encoder, wanted in zip(encoders, described, strict=True):
                 cosine = (encoder.encode_images_and_tokens(drawn)[0] * wanted).sum(1).mean()
@@ -115,9 +130,25 @@ def invert_into_source(
     return found
 
 
-def _pyramid(drawn: Tensor, wanted: Tensor) -> Tensor:
-    loss = (drawn - wanted).abs().mean()
+def _pyramid(drawn: Tensor, wanted: Tensor, difference: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    loss = difference(drawn, wanted)
     while drawn.shape[-1] >= 2 * _SMALLEST:
         drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)
-        loss = loss + (drawn - wanted).abs().mean()
+        loss = loss + difference(drawn, wanted)
     return loss
+
+
+def _difference(drawn: Tensor, wanted: Tensor) -> Tensor:
+    return (drawn - wanted).abs().mean()
+
+
+def _recoloured_difference(drawn: Tensor, wanted: Tensor) -> Tensor:
+    """What is left when one affine map has been applied to all colours of the drawn picture.
+
+    The map is the ridge regression towards no change: it does what the whole picture has in common.
+    """
+    colours, aims = (images.flatten(2).transpose(1, 2) for images in (drawn, wanted))
+    rows = F.pad(colours, (0, 1), value=1.0)
+    ridge = _RIDGE * rows.shape[1] * torch.eye(4, device=rows.device)
+    change = torch.linalg.solve(rows.mT @ rows + ridge, rows.mT @ (aims - colours))
+    return (colours + rows @ change - aims).abs().mean()
