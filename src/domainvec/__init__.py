@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from domainvec.adaptation import AdaptationResult as AdaptationResult
     from domainvec.adaptation import AdaptationSettings as AdaptationSettings
     from domainvec.adaptation import adapt as adapt
+    from domainvec.adaptation import adapt_to_image as adapt_to_image
+    from domainvec.adaptation import adapt_to_images as adapt_to_images
     from domainvec.domains import Domain as Domain
     from domainvec.encoders import Encoder as Encoder
     from domainvec.encoders import UnknownWordsWarning as UnknownWordsWarning
@@ -35,6 +37,8 @@ _MODULE_OF = {
     "Guidance": "domainvec.guidance",
     "UnknownWordsWarning": "domainvec.encoders",
     "adapt": "domainvec.adaptation",
+    "adapt_to_image": "domainvec.adaptation",
+    "adapt_to_images": "domainvec.adaptation",
 }
 
 __all__ = [
@@ -49,6 +53,8 @@ __all__ = [
     "UnknownWordsWarning",
     "__version__",
     "adapt",
+    "adapt_to_image",
+    "adapt_to_images",
     "guidance",
 ]
 

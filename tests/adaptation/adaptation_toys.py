@@ -40,6 +40,10 @@ class ToyEncoder(nn.Module):
         pixels = F.adaptive_avg_pool2d(images, 8).tanh().flatten(1)
         return F.normalize(self.linear(pixels).float(), dim=-1)
 
+    def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
+        tokens = F.adaptive_avg_pool2d(images.float(), 4).flatten(2).transpose(1, 2)
+        return self.encode_images(images), tokens
+
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         rows = [
             torch.randn(

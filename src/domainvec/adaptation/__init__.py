@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from domainvec.adaptation.adversary import Adversary
+from domainvec.adaptation.image import adapt_to_image
+from domainvec.adaptation.images import adapt_to_images
+from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.pictures import before_after, previews
 from domainvec.adaptation.presets import PUBLISHED_TRAINING, ROBUST_TRAINING, Training, default_training
 from domainvec.adaptation.result import AdaptationResult
+from domainvec.adaptation.running import training_resolution
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.text import adapt
 
@@ -13,9 +18,14 @@ __all__ = [
     "ROBUST_TRAINING",
     "AdaptationResult",
     "AdaptationSettings",
+    "Adversary",
+    "Inversion",
     "Training",
     "adapt",
+    "adapt_to_image",
+    "adapt_to_images",
     "before_after",
     "default_training",
     "previews",
+    "training_resolution",
 ]

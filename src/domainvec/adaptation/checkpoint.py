@@ -22,6 +22,7 @@ from domainvec.errors import AdaptationError
 from domainvec.files import atomic_path
 
 _TENSORS = ("vector", "mean", "mean_square")
+_STATE = "state."
 
 
 def save_checkpoint(path: str | os.PathLike[str], progress: Progress, identity: Mapping[str, Any]) -> None:
@@ -36,6 +37,7 @@ def save_checkpoint(path: str | os.PathLike[str], progress: Progress, identity: 
     """
     text = json.dumps({"identity": identity, "history": progress.history})
     tensors = {name: getattr(progress, name).cpu() for name in _TENSORS}
+    tensors |= {f"{_STATE}{name}": tensor.cpu().contiguous() for name, tensor in progress.state.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"domainvec.adaptation": text})
 
@@ -57,6 +59,11 @@ def load_checkpoint(path: str | os.PathLike[str], identity: Mapping[str, Any], l
             # A copy, since numbers mapped from the file are not aligned as others are, and the order in which
             # vector instructions add them up depends on it.
             tensors = {name: file.get_tensor(name).to(like.device, copy=True) for name in _TENSORS}
+            state = {
+                name.removeprefix(_STATE): file.get_tensor(name).clone()
+                for name in file.keys()
+                if name.startswith(_STATE)
+            }
         found, history = header["identity"], header["history"]
         steps = [record["step"] for record in history]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -75,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike[str], identity: Mapping[str, Any], l
     )
     if not good:
         raise AdaptationError(f"{path}: a broken checkpoint; start without resuming")
-    return Progress(**tensors, history=history)
+    return Progress(**tensors, history=history, state=state)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domainvec.guidance.settings import Guidance
 
@@ -43,6 +43,26 @@ ROBUST_TRAINING = Training(
 """For small encoders: the noise of their random views asks for more pictures a step, and for a decay."""
 
 
-def default_training(guidance: Guidance) -> Training:
-    """Choose the training that suits a guidance: robust if it shows random views, else published."""
+PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
+"""A domain vector under one image as HyperDomainNet (arXiv:2210.08884) trains it."""
+
+IMAGE_TRAINING = replace(ROBUST_TRAINING, learning_rate=0.05)
+"""One image and small encoders."""
+
+IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02, warmup_steps=10)
+"""A few images, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""
+
+
+def default_training(guidance: Guidance, *, image: bool = False, images: bool = False) -> Training:
+    """Choose the training that suits a guidance: robust if it shows random views, else published.
+
+    Args:
+        guidance: of a text.
+        image: whether one picture guides.
+        images: whether a few do, adversarially; the guidance does not matter then.
+    """
+    if images:
+        return IMAGES_TRAINING
+    if image:
+        return PUBLISHED_IMAGE_TRAINING if guidance.augmentation is None else IMAGE_TRAINING
     return PUBLISHED_TRAINING if guidance.augmentation is None else ROBUST_TRAINING

@@ -30,6 +30,8 @@ class AdaptationResult:
         settings: what was asked for, defaults filled in.
         seconds: how long the steps took, those before an interruption included.
         generator: the generator it was made for.
+        stopped: why the run ended before its last step; None if it did not.
+        watched: what was seen on the way by what may end a run: its curve and what was chosen.
     """
 
     domain: Domain
@@ -37,6 +39,8 @@ class AdaptationResult:
     settings: AdaptationSettings
     seconds: float
     generator: Generator = field(repr=False, compare=False)
+    stopped: str | None = None
+    watched: dict[str, Any] | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the domain file, and beside it a picture (.png) and a record of the run (.json).
@@ -64,5 +68,9 @@ class AdaptationResult:
             "seconds": self.seconds,
             "history": self.history,
         }
+        if self.stopped is not None:
+            record["stopped"] = self.stopped
+        if self.watched is not None:
+            record["watched"] = self.watched
         with atomic_path(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

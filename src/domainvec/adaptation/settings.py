@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
+from domainvec.adaptation.adversary import ImagesTarget
+from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.precision import Precision
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.errors import InputError
+from domainvec.guidance.image import ImageGuidance
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.network import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTarget:
+    """A picture to become like.
+
+    Args:
+        name: of its file, or any other.
+        digest: 16 hexadecimal digits that tell its pixels from others'.
+        guidance: weights of the losses.
+        text_weight: weight of the text beside it; 0 without a text.
+        inversion: how its nearest picture of the source domain is found.
+
+    Raises: InputError if the weight is out of range.
+    """
+
+    name: str
+    digest: str
+    guidance: ImageGuidance
+    text_weight: float
+    inversion: Inversion
+
+    def __post_init__(self) -> None:
+        _require("text_weight", self.text_weight, 0 <= self.text_weight < math.inf, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +46,17 @@ class AdaptationSettings:
 
     Args:
         target: what the pictures are to become, such as "a pencil sketch"; or several texts for it, whose
-            embeddings are averaged.
+            embeddings are averaged; None if pictures alone say it.
         source: what they are, such as "a photo".
-        guidance: weights of the losses, and how the encoders look at the pictures.
+        guidance: weights of the losses of a text, and how the encoders look at the pictures.
+        image: the picture to become like, and how it guides; None without.
+        images: the pictures to become like, and how they guide; None without.
         parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`; those of
             low rank may carry another rank, as in "lora:16".
         layers: train the numbers of these layers alone, such as "coarse", "middle,fine" or "0-7"
             (`domainvec.domains.parse_layers`); None for all.
-        steps: how many steps of Adam.
+        steps: how many steps of Adam, at most.
+        until_knee: end when quality stops to rise (`KneeWatch`).
         batch_size: pictures a step.
         learning_rate: of Adam, at its height.
         betas: of Adam.
@@ -43,12 +73,15 @@ class AdaptationSettings:
     Raises: InputError if a value is out of range; the message names it.
     """
 
-    target: str | tuple[str, ...]
+    target: str | tuple[str, ...] | None
     source: str
     guidance: Guidance
+    image: ImageTarget | None = None
+    images: ImagesTarget | None = None
     parameterization: str
     layers: str | None = None
     steps: int
+    until_knee: bool = False
     batch_size: int
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
@@ -63,17 +96,26 @@ class AdaptationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.target, str):
+        if self.target is None:
+            if self.image is None and self.images is None:
+                raise InputError("there is no target: expected a text, a picture or several")
+        elif not isinstance(self.target, str):
             several = tuple(self.target)
             object.__setattr__(self, "target", several[0] if len(several) == 1 else several)
-        _require("target", self.target, bool(self.targets) and all(map(str.strip, self.targets)), "a text")
+        if self.target is not None:
+            _require(
+                "target", self.target, bool(self.targets) and all(map(str.strip, self.targets)), "a text"
+            )
         _require("source", self.source, bool(self.source.strip()), "a text")
         find_parameterization(self.parameterization)
         _one_of("noise", self.noise, get_args(Noise))
         _one_of("precision", self.precision, get_args(Precision))
         _require("steps", self.steps, _whole(self.steps, 1), "a whole number from 1")
         _require("batch_size", self.batch_size, _whole(self.batch_size, 1), "a whole number from 1")
-        if self.batch_size == 1 and self.guidance.in_domain_angle > 0:
+        angle = self.target is not None and self.guidance.in_domain_angle > 0
+        if self.image is not None:
+            angle = angle or self.image.guidance.in_domain_angle > 0
+        if self.batch_size == 1 and angle:
             raise InputError(
                 "batch_size is 1, but the in-domain angle compares pictures of a batch: expected 2 or more, "
                 "or a guidance without it (in_domain_angle=0)"
@@ -94,7 +136,9 @@ class AdaptationSettings:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The texts of the target, one or several."""
+        """The texts of the target, none, one or several."""
+        if self.target is None:
+            return ()
         return (self.target,) if isinstance(self.target, str) else self.target
 
     def learning_rate_at(self, step: int) -> float:
@@ -107,11 +151,19 @@ class AdaptationSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as what JSON can hold."""
-        return asdict(self) | {
-            "target": self.target if isinstance(self.target, str) else list(self.target),
+        values = {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "target": list(self.target) if isinstance(self.target, tuple) else self.target,
             "guidance": self.guidance.to_dict(),
             "betas": list(self.betas),
         }
+        if not self.until_knee:
+            del values["until_knee"]
+        for name in ("target", "image", "images"):
+            if values[name] is None:
+                del values[name]
+            elif name != "target":
+                values[name] = asdict(values[name])
+        return values
 
 
 def _whole(value: object, least: int) -> bool:

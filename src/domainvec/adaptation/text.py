@@ -11,51 +11,43 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from domainvec import __version__
-from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
+from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synthesize
+from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
 from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
+from domainvec.adaptation.running import (
+    AdaptationEncoder,
+    check_checkpointing,
+    decide_steps,
+    describe,
+    run,
+    training_resolution,
+    untrained,
+)
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.sources import SourcePool, Sources, pool_file
-from domainvec.adaptation.training import Progress, train
+from domainvec.adaptation.training import Loss
 from domainvec.domains.domain import Domain
-from domainvec.domains.layers import layer_mask
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.encoders.encoder import UnknownWordsWarning
-from domainvec.errors import AdaptationError, InputError
-from domainvec.guidance.objective import ImageTextEncoder, Objective, default_guidance
+from domainvec.errors import InputError
+from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.download import cache_folder
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
-
-_FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
-
-
-class AdaptationEncoder(ImageTextEncoder, Protocol):
-    """What adaptation needs of an encoder besides what guidance does."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digits that tell its weights from others."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of the pictures that it looks at, in pixels."""
 
 
 def adapt(
@@ -64,7 +56,7 @@ def adapt(
     target: str | Sequence[str],
     source: str = "a photo",
     *,
-    steps: int | None = None,
+    steps: int | Literal["auto"] | None = None,
     seed: int = 0,
     guidance: Guidance | None = None,
     parameterization: str | None = None,
@@ -96,7 +88,8 @@ def adapt(
         target: what the pictures are to become, such as "a pencil sketch"; or several texts for it, whose
             embeddings are averaged.
         source: what they are.
-        steps: how many steps of Adam; this and the next arguments are by default what suits the guidance
+        steps: how many steps of Adam, or "auto" to end at the knee of the curve (`KneeWatch`), after twice
+            the default at the latest; this and the next arguments are by default what suits the guidance
             (`default_training`).
         seed: of all randomness, from 0 to 2**63 - 1.
         guidance: the losses; by default what the encoder asks for, the published ones if it asks for none.
@@ -148,86 +141,61 @@ def adapt(
     form = find_parameterization(chosen)
     if learning_rate is None:
         learning_rate = training.learning_rate * form.relative_learning_rate
+    most, fall, until_knee = decide_steps(steps, training)
     settings = AdaptationSettings(
         target=target if isinstance(target, str) else tuple(target),
         source=source,
         guidance=guidance,
         parameterization=chosen,
         layers=layers,
-        steps=training.steps if steps is None else steps,
+        steps=most,
+        until_knee=until_knee,
         batch_size=training.batch_size if batch_size is None else batch_size,
         learning_rate=learning_rate,
         warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
+        decay_fraction=fall if decay_fraction is None else decay_fraction,
         style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
-        resolution=_training_resolution(resolution, generator, encoders),
+        resolution=training_resolution(resolution, generator, encoders),
         precision=precision or native_precision(next(generator.parameters()).device),
         source_pool=source_pool,
         seed=seed,
     )
-    if resume and checkpoint is None:
-        raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
-    if checkpoint_every < 1:
-        raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
-
-    about = _describe(settings, generator, encoders) | dict(metadata or {})
-    template = form.zero(generator).detach().with_metadata(about)
-    mask = None if layers is None else layer_mask(template, layers, generator.num_ws)
-    if mask is not None:
-        template = template.with_vector(template.vector * mask)
-    identity = {
-        "generator": about["generator_fingerprint"],
-        "encoders": about["encoders"],
-        "settings": settings.to_dict(),
-    }
-    progress = Progress.start(template.vector)
-    if resume and checkpoint is not None and Path(checkpoint).exists():
-        progress = load_checkpoint(checkpoint, identity, like=template.vector)
-    saved_step = progress.step or -1
-
-    def save(latest: Progress) -> None:
-        nonlocal saved_step
-        if checkpoint is not None and latest.step > saved_step:
-            save_checkpoint(checkpoint, latest, identity)
-            saved_step = latest.step
-
-    def on_step(latest: Progress) -> None:
-        nonlocal progress
-        progress = latest
-        if latest.step % checkpoint_every == 0 or latest.step == settings.steps:
-            save(latest)
-        if callback is not None:
-            record = latest.history[-1]
-            callback(latest.step, record["loss"], dict(record["parts"]), template.with_vector(latest.vector))
-
-    objective = _objective(encoders, settings)
-    save(progress)  # A path that cannot be written to is better found now than in the middle.
-    with _frozen(generator, *encoders), generator.synthesis.weights_held():
-        pool = _source_pool(generator, objective, settings, about) if source_pool else None
-        loss = _text_loss(generator, objective, template, settings, mask, pool)
-        try:
-            with terminable():
-                progress = train(loss, settings, progress, on_step)
-        except AdaptationError:
-            raise  # What is not finite now would not be finite when resumed.
-        except BaseException:
-            save(progress)
-            raise
-        finally:
-            if pool is not None:
-                pool.save()
-    return AdaptationResult(
-        domain=form.finish(template.with_vector(_storable(progress.vector))),
-        history=progress.history,
-        settings=settings,
-        seconds=progress.history[-1]["seconds"],
-        generator=generator,
-    )
+    check_checkpointing(checkpoint, checkpoint_every, resume)
+    about = describe(settings, generator, encoders) | dict(metadata or {})
+    form, template, mask = untrained(settings, generator, about)
+    objective = text_objective(encoders, settings)
+    watch = None
+    if until_knee:
+        watch = KneeWatch(
+            generator,
+            encoders,
+            objective.text_targets,
+            template.vector,
+            resolution=settings.resolution,
+        )
+    pool = _source_pool(generator, objective, settings, about) if source_pool else None
+    try:
+        return run(
+            _text_loss(generator, objective, template, settings, mask, pool),
+            settings,
+            generator=generator,
+            encoders=encoders,
+            template=template,
+            finish=form.finish,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            callback=callback,
+            watch=watch,
+        )
+    finally:
+        if pool is not None:
+            pool.save()
 
 
-def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
+def text_objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
     """Embed the prompts; what no encoder can read in them is said once, and not of every template."""
     several = len(settings.targets) > 1
     prompts = {f"target {n}" if several else "target": text for n, text in enumerate(settings.targets, 1)}
@@ -236,11 +204,7 @@ def _objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettin
         warnings.warn(unknown, UnknownWordsWarning, stacklevel=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordsWarning)
-        return Objective(encoders, settings.guidance, settings.target, settings.source)
-
-
-class _TextLoss(Protocol):
-    def __call__(self, vector: Tensor, step: int, /) -> tuple[Tensor, dict[str, Tensor]]: ...
+        return Objective(encoders, settings.guidance, settings.targets, settings.source)
 
 
 def _text_loss(
@@ -250,7 +214,7 @@ def _text_loss(
     settings: AdaptationSettings,
     mask: Tensor | None,
     pool: SourcePool | None,
-) -> _TextLoss:
+) -> Loss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
     device = start.device
 
@@ -258,16 +222,15 @@ def _text_loss(
         if pool is not None:
             return pool.draw(settings.seed, step, settings.batch_size)
         with torch.no_grad():
-            rng = step_rng(settings.seed, step, "latents")
-            w = _draw_latents(generator, settings, settings.batch_size, rng)
-            return Sources(w, _synthesize(generator, settings, w, None, step), None)
+            w = draw_step(generator, settings, step)
+            return Sources(w, synthesize(generator, settings, w, step, None), None)
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         if mask is not None:
             vector = vector * mask  # What gets no gradient stays zero under Adam.
         sources = draw_sources(step)
-        adapted_images = _synthesize(generator, settings, sources.w, template.with_vector(vector), step)
-        with _encoding(settings, device):
+        adapted_images = synthesize(generator, settings, sources.w, step, template.with_vector(vector))
+        with encoding(settings, device):
             return objective(
                 adapted_images,
                 sources.images,
@@ -279,30 +242,12 @@ def _text_loss(
     return loss
 
 
-def _synthesize(
-    generator: Generator, settings: AdaptationSettings, w: Tensor, domain: Domain | None, step: int
-) -> Tensor:
-    images: Tensor = generator.synthesis(
-        w,
-        domain,
-        noise=settings.noise,
-        resolution=settings.resolution,
-        dtype=torch.bfloat16 if settings.precision == "bfloat16" else None,
-        rng=step_rng(settings.seed, step, "noise", w.device),  # the same for both pictures
-    )
-    return images
-
-
-def _encoding(settings: AdaptationSettings, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-
-
 def _source_pool(
     generator: Generator, objective: Objective, settings: AdaptationSettings, about: Mapping[str, Any]
 ) -> SourcePool:
     def compute(w: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        images = _synthesize(generator, settings, w, None, 0)
-        with _encoding(settings, w.device):
+        images = synthesize(generator, settings, w, 0, None)
+        with encoding(settings, w.device):
             return images, objective.embed(images)
 
     noise = hashlib.sha256()
@@ -319,76 +264,5 @@ def _source_pool(
     }
     rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.
     with torch.no_grad():
-        latents = _draw_latents(generator, settings, settings.source_pool, rng)
+        latents = draw_latents(generator, settings, settings.source_pool, rng)
     return SourcePool(latents, compute, objective.compares_images, pool_file(cache_folder(), identity))
-
-
-def _draw_latents(
-    generator: Generator, settings: AdaptationSettings, count: int, rng: torch.Generator
-) -> Tensor:
-    """Draw latents, (count, num_ws, w_dim), some of them mixed of two from a random layer on."""
-    device = next(generator.parameters()).device
-    layers = generator.num_ws
-    z = torch.randn(2, count, generator.z_dim, generator=rng)
-    mixes = torch.rand(count, 1, generator=rng) < settings.style_mixing
-    crossover = torch.randint(1, layers, (count, 1), generator=rng)
-    w: Tensor = generator.mapping(z[0].to(device), truncation_psi=settings.truncation_psi)
-    if not mixes.any():
-        return w
-    other = generator.mapping(z[1].to(device), truncation_psi=settings.truncation_psi)
-    swapped = mixes & (torch.arange(layers) >= crossover)
-    return torch.where(swapped[:, :, None].to(device), other, w)
-
-
-def _training_resolution(
-    wanted: int | Literal["full"] | None, generator: Generator, encoders: Sequence[AdaptationEncoder]
-) -> int:
-    if wanted == "full" or (wanted is None and generator.resolution <= _FULL_UP_TO):
-        return generator.resolution
-    if wanted is None:
-        needed = max(_FULL_UP_TO, *(encoder.image_size for encoder in encoders))
-        return min(generator.resolution, 1 << (needed - 1).bit_length())
-    allowed = [4 << k for k in range(len(generator.rgb_channels))]
-    if wanted not in allowed:
-        raise InputError(f"resolution is {wanted!r}, expected 'full' or one of {allowed}")
-    return wanted
-
-
-def _describe(
-    settings: AdaptationSettings, generator: Generator, encoders: Sequence[AdaptationEncoder]
-) -> dict[str, Any]:
-    rest = settings.to_dict()
-    first = {name: rest.pop(name) for name in ("target", "source", "parameterization", "guidance")}
-    return {
-        "generator_fingerprint": generator.fingerprint,
-        **first,
-        "encoders": [{"name": encoder.name, "fingerprint": encoder.fingerprint} for encoder in encoders],
-        "settings": rest,
-        "version": __version__,
-        "created_by": f"domainvec {__version__}",
-    }
-
-
-def _storable(vector: Tensor) -> Tensor:
-    """Round to what a domain file keeps in half the space, so that what is shown is what is saved."""
-    rounded = vector.half().float()
-    return rounded if rounded.isfinite().all() else vector
-
-
-@contextmanager
-def _frozen(*networks: object) -> Iterator[None]:
-    """Let no gradient be kept for the networks' weights inside the block."""
-    weights = [
-        weight
-        for network in networks
-        if isinstance(network, nn.Module)
-        for weight in network.parameters()
-        if weight.requires_grad
-    ]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,17 @@ from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.errors import AdaptationError
 
 Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, Tensor]]]
+"""Takes the numbers (P,), which require gradients, and the step, from 0; gives a scalar and its parts."""
+
+
+class Memory(Protocol):
+    """Something that changes from step to step besides the vector."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all that is needed to go on from here."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave, which may have come to the CPU meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +37,15 @@ class Progress:
         mean: Adam's running mean of their gradients, (P,).
         mean_square: Adam's running mean of the gradients' squares, (P,).
         history: for each step done a record of `step` (from 1), `loss`, `parts` (the losses before weighting)
-            and `seconds` since the start.
+            and `seconds` since the start; the last one says in `stopped` why the run ended early, if it did.
+        state: what memories keep, by their names and their own.
     """
 
     vector: Tensor
     mean: Tensor
     mean_square: Tensor
     history: list[dict[str, Any]] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, vector: Tensor) -> Progress:
@@ -44,9 +58,20 @@ class Progress:
         """How many steps are done."""
         return len(self.history)
 
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ended before its last step; None if it did not."""
+        return self.history[-1].get("stopped") if self.history else None
+
 
 def train(
-    loss: Loss, settings: AdaptationSettings, start: Progress, on_step: Callable[[Progress], object]
+    loss: Loss,
+    settings: AdaptationSettings,
+    start: Progress,
+    on_step: Callable[[Progress], object],
+    *,
+    memories: Mapping[str, Memory] = MappingProxyType({}),
+    stop: Callable[[Progress], str | None] = lambda progress: None,
 ) -> Progress:
     """Minimize a loss of one vector with Adam (Kingma & Ba 2015, arXiv:1412.6980).
 
@@ -56,6 +81,9 @@ def train(
         settings: number of steps, learning rate and betas.
         start: where to begin or to go on.
         on_step: called after each step with where the run stands then; what it raises ends the run.
+        memories: what changes besides the vector, by name; it is restored from the start and kept after each
+            step.
+        stop: asked after each step, before `on_step`; a reason ends the run.
 
     Returns: where the run stands in the end.
 
@@ -70,6 +98,12 @@ def train(
             "exp_avg": start.mean.clone(),
             "exp_avg_sq": start.mean_square.clone(),
         }
+    for name, memory in memories.items():
+        mark = f"{name}."
+        if kept := {key.removeprefix(mark): t for key, t in start.state.items() if key.startswith(mark)}:
+            memory.restore(kept)
+    if start.stopped:
+        return start
     began = time.perf_counter() - (start.history[-1]["seconds"] if start.history else 0.0)
     for step in range(start.step, settings.steps):
         value, parts = loss(vector, step)
@@ -80,20 +114,26 @@ def train(
             raise AdaptationError(_diverged(progress, settings, value))
         optimizer.param_groups[0]["lr"] = settings.learning_rate_at(step)
         optimizer.step()
-        record = {
+        record: dict[str, Any] = {
             "step": step + 1,
             "loss": value.item(),
             "parts": {name: part.item() for name, part in parts.items()},
             "seconds": time.perf_counter() - began,
         }
-        state = optimizer.state[vector]
+        moments = optimizer.state[vector]
         progress = Progress(
             vector.detach().clone(),
-            state["exp_avg"].clone(),
-            state["exp_avg_sq"].clone(),
+            moments["exp_avg"].clone(),
+            moments["exp_avg_sq"].clone(),
             [*progress.history, record],
         )
+        if (reason := stop(progress)) is not None:
+            record["stopped"] = reason
+        state = {f"{name}.{key}": t for name, memory in memories.items() for key, t in memory.state().items()}
+        progress = replace(progress, state=state)
         on_step(progress)
+        if progress.stopped:
+            break
     return progress
 
 

@@ -1,10 +1,11 @@
-"""`domainvec adapt`: from a text to a domain."""
+"""`domainvec adapt`: from a text, a picture or several to a domain."""
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,26 +32,46 @@ class GuidanceName(str, Enum):
 
 def adapt(
     targets: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--to",
             metavar="TEXT",
             help='What the pictures are to become: "a pencil sketch". Repeat it to say the same in other '
             "words; the texts are averaged.",
         ),
-    ],
+    ] = None,
     generator: GeneratorName = "faces",
+    to_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A picture to become like, of any size and shape; with --to, a text is followed, too.",
+        ),
+    ] = None,
+    to_images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A few pictures, such as ten, to become like; or with --to."),
+    ] = None,
+    text_weight: Annotated[float, typer.Option(min=0, help="Of the text beside a picture or several.")] = 1.0,
+    distances: Annotated[
+        float,
+        typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency; 0 for none."),
+    ] = 0.0,
     source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="The domain file; a picture and a record go beside it.  [default: named by the text]",
+            help="The domain file; a picture and a record go beside it.  [default: named by the target]",
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="How many steps.  [default: what suits the encoder]")
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="How many steps; auto ends when quality stops to rise.  [default: what suits the encoder]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     encoder: Annotated[
@@ -120,29 +141,50 @@ def adapt(
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
-    """Learn a domain: bring the generator's pictures from one text to another.
+    """Learn a domain: bring the generator's pictures to a text, to a picture, or to several.
 
     Writes the domain file, a picture of sixteen samples before and after (.png) and a record of the run
     (.json). While it runs there is a preview (.preview.png), and a checkpoint (.ckpt) from which a run that
     was stopped goes on with --resume.
     """
-    output = with_suffix(output or Path(file_name(targets[0])), ".safetensors")
+    targets = targets or []
+    count = None if steps is None or steps == "auto" else _whole_number(steps)
+    if steps == "auto" and to_images is not None:
+        raise typer.BadParameter("with --to-images, give a number", param_hint="--steps")
+    if to_image is not None and to_images is not None:
+        raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
+    if not targets and to_image is None and to_images is None:
+        raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
+    if source_pool and (to_image is not None or to_images is not None):
+        raise typer.BadParameter("a pool serves texts alone", param_hint="--source-pool")
+    if train_resolution is not None and to_images is not None:
+        raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
+    pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
+    named = targets[0] if targets else f"like {pictured}"
+    output = with_suffix(output or Path(file_name(named)), ".safetensors")
+    if to_image is not None and to_image.resolve() == output.with_suffix(".png").resolve():
+        raise typer.BadParameter(f"the run's picture would replace {to_image}: name another", param_hint="-o")
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
 
     from domainvec import adaptation
+    from domainvec.adaptation.adversary import Adversary
     from domainvec.cli.machine import prepare
-    from domainvec.cli.progress import step_progress
+    from domainvec.cli.networks import load_networks
+    from domainvec.cli.progress import step_progress, tell_inversion
     from domainvec.domains import Domain
     from domainvec.encoders import Encoder
     from domainvec.guidance.objective import default_guidance
     from domainvec.guidance.settings import FACES, PUBLISHED
+    from domainvec.picture_files import PictureFile, PictureFolder
     from domainvec.stylegan2 import Generator
     from domainvec.stylegan2.download import LICENSE
     from domainvec.stylegan2.download import PUBLISHED as PUBLISHED_CHECKPOINTS
     from domainvec.stylegan2.pretrained import BUNDLED
 
     where = prepare(device, threads)
+    picture = None if to_image is None else PictureFile.read(to_image)
+    folder = None if to_images is None else PictureFolder.read(to_images)
     model = Generator.from_pretrained(generator, device=where)
     names = encoder or _ENCODERS.get(generator, _CLIP)
     encoders = [Encoder.from_pretrained(name, device=where) for name in names]
@@ -151,11 +193,23 @@ def adapt(
         about["license"] = "Apache-2.0" if generator in BUNDLED else LICENSE
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
-    total = steps or adaptation.default_training(chosen).steps
+    usual = adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
+    total = 2 * usual if steps == "auto" else (count or usual)
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
-    said = " / ".join(targets)
-    typer.echo(f"{source!r} to {said!r}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
+    said = [repr(" / ".join(targets))] if targets else []
+    side = adaptation.training_resolution(train_resolution, model, encoders)
+    if picture is not None:
+        said.append(picture.path.name)
+        typer.echo(picture.describe(side), err=True)
+    if folder is not None:
+        said.append(f"{len(folder)} pictures of {folder.folder}")
+        for file in folder.files:
+            typer.echo(PictureFile.read(file).describe(model.resolution), err=True)
+        for name, reason in folder.skipped.items():
+            typer.echo(f"{name}: skipped, {reason}", err=True)
+    to = " and ".join(said)
+    typer.echo(f"{source!r} to {to}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
     if resume and not checkpoint.exists():
         typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
     elif checkpoint.exists() and not resume:
@@ -171,33 +225,59 @@ def adapt(
                 report(step, loss)
                 draw_preview(step, loss, parts, domain)
 
-            result = adaptation.adapt(
-                model,
-                encoders,
-                targets,
-                source,
-                steps=total,
-                seed=seed,
-                guidance=chosen,
-                parameterization=parameterization,
-                layers=layers,
-                learning_rate=learning_rate,
-                batch_size=batch_size,
-                resolution=train_resolution,
-                precision=None if precision is None else precision.value,
-                source_pool=source_pool,
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-                resume=resume,
-                callback=on_step,
-                metadata=about,
-            )
+            common: dict[str, Any] = {
+                "steps": "auto" if steps == "auto" else total,
+                "seed": seed,
+                "guidance": chosen,
+                "parameterization": parameterization,
+                "layers": layers,
+                "learning_rate": learning_rate,
+                "batch_size": batch_size,
+                "precision": None if precision is None else precision.value,
+                "checkpoint": checkpoint,
+                "checkpoint_every": checkpoint_every,
+                "resume": resume,
+                "callback": on_step,
+                "metadata": about,
+            }
+            text = targets or None
+            if picture is not None:
+                result = adaptation.adapt_to_image(
+                    model,
+                    encoders,
+                    picture,
+                    text,
+                    source,
+                    text_weight=text_weight,
+                    resolution=train_resolution,
+                    on_inversion=tell_inversion(),
+                    **common,
+                )
+            elif folder is not None:
+                opponent = load_networks(generator).discriminator
+                if opponent is None:
+                    typer.echo(f"{generator} has no discriminator: a small fresh one learns", err=True)
+                result = adaptation.adapt_to_images(
+                    model,
+                    folder,
+                    encoders,
+                    text,
+                    source,
+                    discriminator=opponent,
+                    adversary=Adversary(distances=distances),
+                    text_weight=text_weight,
+                    **common,
+                )
+            else:
+                result = adaptation.adapt(model, encoders, targets, source, source_pool=source_pool, **common)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
         typer.echo(f"stopped after {done} of {total} steps{kept}", err=True)
         raise SystemExit(code) from None
 
+    if result.stopped is not None:
+        typer.echo(f"stopped: {result.stopped}", err=True)
     result.save(output)
     for leftover in (checkpoint, preview):
         leftover.unlink(missing_ok=True)
@@ -205,3 +285,9 @@ def adapt(
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
     typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor auto", param_hint="--steps")
+    return int(text)

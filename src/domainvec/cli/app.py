@@ -28,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(short_help="Learn a domain from a text.")(adapt)
+app.command(short_help="Learn a domain from a text, a picture or several.")(adapt)
 app.command(short_help="Draw pictures, in the generator's own domain and in others.")(generate)
 app.command(short_help="Write the weighted sum of domains.")(mix)
 app.command(short_help="Say what a checkpoint or a domain file is.")(info)

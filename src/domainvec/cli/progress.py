@@ -62,3 +62,13 @@ def _lines(total: int) -> Report:
             typer.echo(f"step {step}/{total}  loss {loss:.3f}  {left:.0f} s left", err=True)
 
     return report
+
+
+def tell_inversion() -> Report:
+    """Say on standard error how an inversion gets on: at its beginning and each fiftieth step."""
+
+    def report(step: int, loss: float) -> None:
+        if step == 1 or step % 50 == 0:
+            typer.echo(f"inverting the picture: step {step}  loss {loss:.3f}", err=True)
+
+    return report

@@ -201,6 +201,27 @@ class Encoder:
             self._rounded = dtype, model
         return self._rounded[1]
 
+    def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
+        """Embed pictures, and give what the encoder sees in each patch, in one pass.
+
+        Args:
+            images: (N, 3, H, W) of any resolution, about [-1, 1].
+            depth: of the layer that the tokens come from, as a share of all layers: 0 are the patches
+                themselves.
+
+        Returns:
+            Embeddings, as `encode_images`; and tokens (N, T, C) float32, one for each patch. Both are
+            differentiable in the images.
+
+        Raises:
+            ShapeError: if the images are of another shape.
+        """
+        pixels = self.preprocessing(images.to(self.device))
+        seen = self._model.vision_model(pixel_values=pixels, output_hidden_states=True)
+        layers = seen.hidden_states
+        tokens: Tensor = layers[round(depth * (len(layers) - 1))][:, 1:].float()  # the first is the class
+        return _unit(self._model.visual_projection(seen.pooler_output)), tokens
+
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts.
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from domainvec.encoders.templates import compose
 from domainvec.errors import InputError
@@ -98,6 +99,11 @@ class Objective:
                     f"to the encoder {encoder.name} the target {' / '.join(prompts)!r} and the source "
                     f"{source!r} are the same text: there is no direction to follow; choose other words"
                 )
+
+    @property
+    def text_targets(self) -> list[Tensor]:
+        """For each encoder the embedding of the target, the mean over the templates, unit length, (D,)."""
+        return [F.normalize(target.mean(dim=1), dim=-1)[0] for target, _ in self._texts]
 
     @property
     def compares_images(self) -> bool:

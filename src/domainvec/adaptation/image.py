@@ -1,0 +1,324 @@
+"""From one picture to a domain, perhaps with a text beside it.
+
+Mind the GAP (Zhu et al. 2022), arXiv:2110.08398: the picture is inverted into the source domain; samples then
+have to move as the inversion has to move to become the picture. DiFa (Zhang et al. 2022), arXiv:2207.08736,
+adds that each patch looks like one of the picture's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from domainvec.adaptation.drawing import draw_step, encoding, synthesize
+from domainvec.adaptation.inversion import Inversion, invert_into_source
+from domainvec.adaptation.knee import KneeWatch
+from domainvec.adaptation.pictures import Callback
+from domainvec.adaptation.precision import Precision, native_precision
+from domainvec.adaptation.presets import default_training
+from domainvec.adaptation.randomness import step_rng
+from domainvec.adaptation.result import AdaptationResult
+from domainvec.adaptation.running import (
+    AdaptationEncoder,
+    check_checkpointing,
+    decide_steps,
+    describe,
+    run,
+    training_resolution,
+    untrained,
+)
+from domainvec.adaptation.settings import AdaptationSettings, ImageTarget
+from domainvec.adaptation.text import text_objective
+from domainvec.domains.domain import Domain
+from domainvec.domains.parameterizations import find_parameterization
+from domainvec.errors import InputError, ShapeError
+from domainvec.guidance.image import FACES_IMAGE, MIND_THE_GAP, ImageGuidance, ImageObjective, TokenEncoder
+from domainvec.guidance.objective import Objective, default_guidance
+from domainvec.guidance.settings import Guidance
+from domainvec.picture_files import PictureFile
+from domainvec.stylegan2.network import Noise
+
+if TYPE_CHECKING:
+    from domainvec.stylegan2.network import Generator
+
+_REFERENCES = 4  # pictures of the style's latents in a step
+_RECOLOURED_FROM = 6  # the row of w from which colours come rather than shapes
+
+
+class ImageAdaptationEncoder(AdaptationEncoder, TokenEncoder, Protocol):
+    """What adaptation to a picture needs of an encoder; `domainvec.Encoder` is one."""
+
+
+def default_image_guidance(encoders: Sequence[AdaptationEncoder]) -> ImageGuidance:
+    """Choose what suits the encoders: the published weights, or those for small ones."""
+    return MIND_THE_GAP if default_guidance(encoders).augmentation is None else FACES_IMAGE
+
+
+def adapt_to_image(
+    generator: Generator,
+    encoder: ImageAdaptationEncoder | Sequence[ImageAdaptationEncoder],
+    image: str | os.PathLike[str] | PictureFile | Tensor,
+    target: str | Sequence[str] | None = None,
+    source: str = "a photo",
+    *,
+    text_weight: float = 1.0,
+    image_guidance: ImageGuidance | None = None,
+    inversion: Inversion | None = None,
+    steps: int | Literal["auto"] | None = None,
+    seed: int = 0,
+    guidance: Guidance | None = None,
+    parameterization: str | None = None,
+    layers: str | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    warmup_steps: int | None = None,
+    decay_fraction: float | None = None,
+    style_mixing: float | None = None,
+    truncation_psi: float = 1.0,
+    noise: Noise = "const",
+    resolution: int | Literal["full"] | None = None,
+    precision: Precision | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 25,
+    resume: bool = False,
+    callback: Callback | None = None,
+    on_inversion: Callable[[int, float], object] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> AdaptationResult:
+    """Find the domain that makes a generator's pictures look like one picture.
+
+    Deterministic and resumable as `adapt`. The inversion is kept in the checkpoint; a run that was
+    interrupted during the inversion begins it anew.
+
+    Args:
+        generator: the frozen generator; the work is done on its device.
+        encoder: one image-text encoder or several, on the same device.
+        image: the picture: a file, of any size and shape; or pixels, (3, H, W) or (1, 3, H, W), square, on
+            [-1, 1].
+        target: a text, or several, that say the same besides; None without.
+        source: what the generator's pictures are; used with a text only.
+        text_weight: of the text's losses beside the picture's.
+        image_guidance: the picture's losses; by default those that suit the encoders.
+        inversion: how the picture's nearest one in the source domain is found.
+        steps: how many steps of Adam, or "auto"; this and the next arguments are as in `adapt`.
+        seed: of all randomness.
+        guidance: the text's losses, without those that keep faces, which are the picture's.
+        parameterization: as in `adapt`.
+        layers: as in `adapt`.
+        learning_rate: as in `adapt`.
+        batch_size: samples a step; four pictures of the style's latents come on top.
+        warmup_steps: as in `adapt`.
+        decay_fraction: as in `adapt`.
+        style_mixing: as in `adapt`.
+        truncation_psi: as in `adapt`.
+        noise: as in `adapt`.
+        resolution: as in `adapt`.
+        precision: as in `adapt`; the inversion is done in float32.
+        checkpoint: as in `adapt`.
+        checkpoint_every: in steps.
+        resume: as in `adapt`.
+        callback: as in `adapt`.
+        on_inversion: called after each step of the inversion with their number and the loss.
+        metadata: what to say of the domain besides.
+
+    Returns: the domain, its history and its settings.
+
+    Raises:
+        InputError: if the picture cannot be read (the message names the file), or a value is out of range.
+        AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
+        ShapeError: if the pixels are not those of one square picture.
+
+    Warns:
+        UnknownWordsWarning: if a prompt has words that none of the encoders was taught.
+    """
+    encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
+    if not encoders or isinstance(encoder, str):
+        raise InputError("expected an encoder or several: load them with Encoder.from_pretrained first")
+    guidance = default_guidance(encoders) if guidance is None else guidance
+    image_guidance = default_image_guidance(encoders) if image_guidance is None else image_guidance
+    training = default_training(guidance, image=True)
+    chosen = training.parameterization if parameterization is None else parameterization
+    form = find_parameterization(chosen)
+    if learning_rate is None:
+        learning_rate = training.learning_rate * form.relative_learning_rate
+    side = training_resolution(resolution, generator, encoders)
+    style, name = _style(image, side)
+    device = next(generator.parameters()).device
+    target = target if target is None or isinstance(target, str) else tuple(target)
+    most, fall, until_knee = decide_steps(steps, training)
+    settings = AdaptationSettings(
+        target=target,
+        source=source,
+        guidance=guidance,
+        image=ImageTarget(
+            name=name,
+            digest=digest(style),
+            guidance=image_guidance,
+            text_weight=0.0 if target is None else text_weight,
+            inversion=Inversion() if inversion is None else inversion,
+        ),
+        parameterization=chosen,
+        layers=layers,
+        steps=most,
+        until_knee=until_knee,
+        batch_size=training.batch_size if batch_size is None else batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
+        decay_fraction=fall if decay_fraction is None else decay_fraction,
+        style_mixing=training.style_mixing if style_mixing is None else style_mixing,
+        truncation_psi=truncation_psi,
+        noise=noise,
+        resolution=side,
+        precision=precision or native_precision(device),
+        seed=seed,
+    )
+    check_checkpointing(checkpoint, checkpoint_every, resume)
+    about = describe(settings, generator, encoders) | dict(metadata or {})
+    form, template, mask = untrained(settings, generator, about)
+    text = None
+    if target is not None and text_weight > 0:
+        # What keeps faces and colours is the picture's business already.
+        bare = replace(guidance, in_domain_angle=0, edges=0, chroma=0, out_of_range=0, l2=0)
+        text = text_objective(encoders, replace(settings, guidance=bare))
+    loss = _ImageLoss(
+        generator,
+        encoders,
+        settings,
+        style.to(device),
+        template,
+        mask,
+        text,
+        on_inversion or (lambda *_: None),
+    )
+    watch = None
+    if until_knee:
+        with torch.no_grad():
+            wanted = [encoder.encode_images(style.to(device))[0] for encoder in encoders]
+        watch = KneeWatch(generator, encoders, wanted, template.vector, resolution=side)
+    return run(
+        loss,
+        settings,
+        generator=generator,
+        encoders=encoders,
+        template=template,
+        finish=form.finish,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        callback=callback,
+        memory=loss,
+        watch=watch,
+    )
+
+
+class _ImageLoss:
+    """The loss of a step; it remembers the latents that the picture was inverted to."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoders: Sequence[ImageAdaptationEncoder],
+        settings: AdaptationSettings,
+        style: Tensor,
+        template: Domain,
+        mask: Tensor | None,
+        text: Objective | None,
+        on_inversion: Callable[[int, float], object],
+    ) -> None:
+        assert settings.image is not None
+        self.generator, self.encoders, self.settings, self.image = (
+            generator,
+            encoders,
+            settings,
+            settings.image,
+        )
+        self.style, self.template, self.mask, self.text = style, template, mask, text
+        self.on_inversion = on_inversion
+        self.w: Tensor | None = None
+        self.objective: ImageObjective | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        return {} if self.w is None else {"w": self.w}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.w = state["w"].to(self.style.device)
+
+    def _prepared(self) -> tuple[Tensor, ImageObjective]:
+        settings = self.settings
+        if self.w is None:
+            self.w = invert_into_source(
+                self.generator,
+                self.encoders,
+                self.style,
+                self.image.inversion,
+                resolution=settings.resolution,
+                seed=settings.seed,
+                on_step=self.on_inversion,
+            )
+        if self.objective is None:
+            with torch.no_grad():
+                inversion = self.generator.synthesis(self.w, resolution=settings.resolution)
+            self.objective = ImageObjective(self.encoders, self.image.guidance, self.style, inversion)
+        return self.w, self.objective
+
+    def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        w_style, objective = self._prepared()
+        settings, generator = self.settings, self.generator
+        if self.mask is not None:
+            vector = vector * self.mask  # What gets no gradient stays zero under Adam.
+        with torch.no_grad():
+            w = draw_step(generator, settings, step)
+            source = synthesize(generator, settings, w, step, None)
+            references = self._references(w_style, step)
+        count = len(w)
+        domain = self.template.with_vector(vector)
+        drawn = synthesize(generator, settings, torch.cat([w, references]), step, domain)
+        domain_l2 = (vector - self.template.vector).square().mean()
+        with encoding(settings, vector.device):
+            total, parts = objective(drawn[:count], source, drawn[count:], domain_l2=domain_l2)
+            if self.text is not None:
+                views = step_rng(settings.seed, step, "views")
+                said, parts_of_text = self.text(drawn[:count], source, generator=views)
+                total = total + self.image.text_weight * said
+                parts |= {f"text_{name}": part for name, part in parts_of_text.items()}
+        return total, parts
+
+    def _references(self, w_style: Tensor, step: int) -> Tensor:
+        """The style's latents, some of them with the colours of other faces."""
+        rng = step_rng(self.settings.seed, step, "references")
+        z = torch.randn(_REFERENCES, self.generator.z_dim, generator=rng)
+        # By number, not by chance: a step without any would pull elsewhere than one with all.
+        count = round(self.image.guidance.recoloured * _REFERENCES)
+        others = self.generator.mapping(z.to(w_style.device))
+        rows = torch.arange(self.generator.num_ws) >= _RECOLOURED_FROM
+        swapped = rows & (torch.arange(_REFERENCES) < count)[:, None]
+        return torch.where(swapped[:, :, None].to(w_style.device), others, w_style)
+
+
+def digest(pixels: Tensor) -> str:
+    """16 hexadecimal digits that tell pictures from others, at eight bits."""
+    eight = pixels.cpu().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)
+    return hashlib.sha256(eight.contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+def _style(image: str | os.PathLike[str] | PictureFile | Tensor, side: int) -> tuple[Tensor, str]:
+    """The picture at a size, (1, 3, side, side), and its name."""
+    if isinstance(image, Tensor):
+        batch = image[None] if image.dim() == 3 else image
+        if batch.dim() != 4 or batch.shape[:2] != (1, 3) or batch.shape[2] != batch.shape[3]:
+            raise ShapeError(f"the image has shape {tuple(image.shape)}; expected a square one, (3, H, H)")
+        batch = batch.detach().float()
+        if batch.shape[-1] != side:
+            batch = torch.nn.functional.interpolate(
+                batch, (side, side), mode="bicubic", align_corners=False, antialias=True
+            ).clamp(-1, 1)
+        return batch, "pixels"
+    picture = image if isinstance(image, PictureFile) else PictureFile.read(Path(image))
+    return picture.square(side), picture.path.name

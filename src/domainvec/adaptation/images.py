@@ -1,0 +1,328 @@
+"""From a few pictures to a domain: adversarial, with a discriminator that learns beside it.
+
+The recipe of StyleGAN2-ADA (Karras et al. 2020), arXiv:2006.06676, on a frozen generator, as in StyleDomain
+(Alanov et al. 2023), arXiv:2212.10229, section 5; CDC's distance consistency (Ojha et al. 2021,
+arXiv:2104.06820) as an option.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from domainvec.adaptation.adversary import (
+    Adversary,
+    ImagesTarget,
+    Opponent,
+    distance_consistency_loss,
+    fresh_discriminator,
+    share_of_copies,
+)
+from domainvec.adaptation.drawing import draw_step, encoding, synthesize
+from domainvec.adaptation.image import digest
+from domainvec.adaptation.pictures import Callback
+from domainvec.adaptation.precision import Precision, native_precision
+from domainvec.adaptation.presets import IMAGES_TRAINING
+from domainvec.adaptation.randomness import step_rng
+from domainvec.adaptation.result import AdaptationResult
+from domainvec.adaptation.running import (
+    AdaptationEncoder,
+    check_checkpointing,
+    describe,
+    run,
+    untrained,
+)
+from domainvec.adaptation.settings import AdaptationSettings
+from domainvec.adaptation.text import text_objective
+from domainvec.adaptation.training import Progress
+from domainvec.domains.domain import Domain
+from domainvec.domains.parameterizations import find_parameterization
+from domainvec.errors import InputError, ShapeError
+from domainvec.guidance.objective import Objective, default_guidance
+from domainvec.guidance.robust import edge_loss, out_of_range_loss
+from domainvec.guidance.settings import PUBLISHED, Guidance
+from domainvec.picture_files import PictureFolder
+from domainvec.seeds import latents
+from domainvec.stylegan2.discriminator import Discriminator
+from domainvec.stylegan2.network import Noise
+
+if TYPE_CHECKING:
+    from domainvec.stylegan2.network import Generator
+
+_FEWEST = 2
+_WATCHED = 32  # samples that are compared with the training pictures
+_FIRST_WATCHED = 3_000_000_000  # their seeds, far from anybody's
+
+
+def adapt_to_images(
+    generator: Generator,
+    images: str | os.PathLike[str] | PictureFolder | Tensor,
+    encoder: AdaptationEncoder | Sequence[AdaptationEncoder] = (),
+    target: str | Sequence[str] | None = None,
+    source: str = "a photo",
+    *,
+    discriminator: Discriminator | None = None,
+    adversary: Adversary | None = None,
+    text_weight: float = 1.0,
+    steps: int | None = None,
+    seed: int = 0,
+    guidance: Guidance | None = None,
+    parameterization: str | None = None,
+    layers: str | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    warmup_steps: int | None = None,
+    decay_fraction: float | None = None,
+    style_mixing: float | None = None,
+    truncation_psi: float = 1.0,
+    noise: Noise = "const",
+    precision: Precision | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 25,
+    resume: bool = False,
+    callback: Callback | None = None,
+    check_every: int = 20,
+    metadata: Mapping[str, Any] | None = None,
+) -> AdaptationResult:
+    """Find the domain that makes a generator's pictures look as if they were among a few others.
+
+    Deterministic and resumable as `adapt`. Ends early when samples start to copy the pictures, with the
+    domain of the last check before.
+
+    Args:
+        generator: the frozen generator; the work is done on its device, at its own resolution.
+        images: a folder of pictures of any sizes and shapes; or pixels (M, 3, R, R) on [-1, 1], R the
+            generator's resolution.
+        encoder: one image-text encoder or several; needed for a text and for distance consistency only.
+        target: a text, or several, that say the same besides; None without.
+        source: what the generator's pictures are; used with a text only.
+        discriminator: the generator's own, a copy of which is fine-tuned; without, a small fresh one is made
+            from the seed.
+        adversary: how the discriminator learns, and what keeps the source's faces.
+        text_weight: of the text's losses beside the adversary's.
+        steps: how many steps of Adam; this and the next arguments are as in `adapt`.
+        seed: of all randomness.
+        guidance: the text's losses.
+        parameterization: as in `adapt`.
+        layers: as in `adapt`.
+        learning_rate: as in `adapt`.
+        batch_size: drawn pictures, and real ones, a step; a multiple of 4, or less.
+        warmup_steps: of the learning rate.
+        decay_fraction: as in `adapt`.
+        style_mixing: as in `adapt`.
+        truncation_psi: as in `adapt`.
+        noise: as in `adapt`.
+        precision: of the generator's feature maps; the discriminator computes in float32.
+        checkpoint: as in `adapt`; the discriminator is in it.
+        checkpoint_every: in steps.
+        resume: as in `adapt`.
+        callback: as in `adapt`.
+        check_every: steps between two looks for copies.
+        metadata: what to say of the domain besides.
+
+    Returns: the domain, its history and its settings; `stopped` says so if it ended early.
+
+    Raises:
+        InputError: if there are fewer than two pictures that can be read, or a value is out of range.
+        ShapeError: if pixels or discriminator are of another resolution than the generator.
+        AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
+    """
+    encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
+    adversary = Adversary() if adversary is None else adversary
+    if not encoders and (target is not None or adversary.distances > 0):
+        raise InputError("a text and distance consistency need an encoder; got none")
+    if check_every < 1:
+        raise InputError(f"check_every is {check_every}, expected 1 or more")
+    guidance = guidance or (default_guidance(encoders) if encoders else PUBLISHED)
+    training = IMAGES_TRAINING
+    chosen = training.parameterization if parameterization is None else parameterization
+    if learning_rate is None:
+        learning_rate = training.learning_rate * find_parameterization(chosen).relative_learning_rate
+    real, names = _real(images, generator.resolution)
+    device = next(generator.parameters()).device
+    target = target if target is None or isinstance(target, str) else tuple(target)
+    settings = AdaptationSettings(
+        target=target,
+        source=source,
+        guidance=guidance,
+        images=ImagesTarget(
+            names=names,
+            digest=digest(real),
+            adversary=adversary,
+            discriminator="fresh" if discriminator is None else "loaded",
+            text_weight=0.0 if target is None else text_weight,
+        ),
+        parameterization=chosen,
+        layers=layers,
+        steps=training.steps if steps is None else steps,
+        batch_size=training.batch_size if batch_size is None else batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
+        decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
+        style_mixing=training.style_mixing if style_mixing is None else style_mixing,
+        truncation_psi=truncation_psi,
+        noise=noise,
+        resolution=generator.resolution,
+        precision=precision or native_precision(device),
+        seed=seed,
+    )
+    check_checkpointing(checkpoint, checkpoint_every, resume)
+    about = describe(settings, generator, encoders) | dict(metadata or {})
+    form, template, mask = untrained(settings, generator, about)
+    text = None
+    if target is not None and text_weight > 0:
+        bare = replace(guidance, edges=0, chroma=0, out_of_range=0, l2=0)
+        text = text_objective(encoders, replace(settings, guidance=bare))
+    if discriminator is None:
+        discriminator = fresh_discriminator(generator.resolution, seed)
+    discriminator = copy.deepcopy(discriminator).to(device)
+    real = real.to(device)
+    loss = _AdversarialLoss(
+        generator, encoders, settings, template, mask, text, Opponent(discriminator, adversary, real, seed)
+    )
+    return run(
+        loss,
+        settings,
+        generator=generator,
+        encoders=encoders,
+        template=template,
+        finish=form.finish,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        callback=callback,
+        memory=loss.opponent,
+        watch=CopyWatch(generator, real, adversary, template.vector, check_every),
+    )
+
+
+class _AdversarialLoss:
+    """The loss of a step, before which the discriminator takes its own."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoders: Sequence[AdaptationEncoder],
+        settings: AdaptationSettings,
+        template: Domain,
+        mask: Tensor | None,
+        text: Objective | None,
+        opponent: Opponent,
+    ) -> None:
+        self.generator, self.encoders, self.settings = generator, encoders, settings
+        self.template, self.mask, self.text, self.opponent = template, mask, text, opponent
+
+    def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        settings, generator, opponent = self.settings, self.generator, self.opponent
+        weights = opponent.adversary
+        if self.mask is not None:
+            vector = vector * self.mask  # What gets no gradient stays zero under Adam.
+        domain = self.template.with_vector(vector)
+        while opponent.count < weights.warmup_steps:
+            with torch.no_grad():
+                early = draw_step(generator, settings, -1 - opponent.count)
+                drawn = synthesize(generator, settings, early, -1 - opponent.count, domain)
+            opponent.learn(drawn.float())
+        with torch.no_grad():
+            w = draw_step(generator, settings, step)
+            source = synthesize(generator, settings, w, step, None).float()
+        adapted = synthesize(generator, settings, w, step, domain).float()
+        logits = opponent.learn(adapted)
+        terms = {"adversarial": opponent.judge(adapted, step_rng(settings.seed, step, "drawn"))}
+        total = weights.weight * terms["adversarial"]
+
+        def add(name: str, weight: float, value: Tensor) -> None:
+            nonlocal total
+            terms[name] = value
+            total = total + weight * value
+
+        if weights.out_of_range > 0:
+            add("out_of_range", weights.out_of_range, out_of_range_loss(adapted))
+        if weights.edges > 0:
+            add("edges", weights.edges, edge_loss(adapted, source))
+        if weights.l2 > 0:
+            add("l2", weights.l2, (vector - self.template.vector).square().mean())
+        with encoding(settings, vector.device):
+            if weights.distances > 0:
+                for encoder in self.encoders:
+                    with torch.no_grad():
+                        before = encoder.encode_images(source)
+                    value = distance_consistency_loss(encoder.encode_images(adapted), before)
+                    add("distances", weights.distances / len(self.encoders), value)
+            if self.text is not None and settings.images is not None:
+                views = step_rng(settings.seed, step, "views")
+                said, parts = self.text(adapted, source, generator=views)
+                total = total + settings.images.text_weight * said
+                terms |= {f"text_{name}": part for name, part in parts.items()}
+        told = {name: term.detach() for name, term in terms.items()}
+        return total, told | {f"logit_{name}": value for name, value in logits.items()}
+
+
+class CopyWatch:
+    """Ends a run when samples start to copy the training pictures, and goes back to the check before."""
+
+    def __init__(
+        self, generator: Generator, real: Tensor, adversary: Adversary, vector: Tensor, every: int
+    ) -> None:
+        self.generator, self.real, self.adversary, self.every = generator, real, adversary, every
+        self.good = vector.clone()
+        self.curve: list[tuple[int, float]] = []
+        device = next(generator.parameters()).device
+        seeds = range(_FIRST_WATCHED, _FIRST_WATCHED + _WATCHED)
+        with torch.no_grad():
+            self.w = generator.mapping(latents(seeds, generator.z_dim).to(device))
+
+    def __call__(self, progress: Progress, domain: Domain) -> str | None:
+        """Look for copies now and then; a reason ends the run."""
+        if self.adversary.copies == 0 or progress.step % self.every:
+            return None
+        with torch.no_grad():
+            drawn = [self.generator.synthesis(w, domain) for w in self.w.split(8)]
+        share = share_of_copies(torch.cat(drawn), self.real, self.adversary.nearness)
+        self.curve.append((progress.step, share))
+        if share <= self.adversary.copies:
+            self.good = domain.vector.detach().clone()
+            return None
+        return (
+            f"{share:.0%} of {_WATCHED} samples copy a training picture after {progress.step} steps; the "
+            f"domain is that of step {progress.step - self.every}"
+        )
+
+    def choose(self, progress: Progress) -> Tensor:
+        """The last vector, or that of the check before copies were found."""
+        return self.good if progress.stopped else progress.vector
+
+    def record(self) -> dict[str, Any]:
+        """The share of copies at each check."""
+        return {"copies": [{"step": step, "share": share} for step, share in self.curve]}
+
+    def state(self) -> dict[str, Tensor]:
+        """What has been seen."""
+        return {"good": self.good, "curve": torch.tensor(self.curve, dtype=torch.float64).reshape(-1, 2)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.good = state["good"].to(self.good.device)
+        self.curve = [(int(step), share) for step, share in state["curve"].tolist()]
+
+
+def _real(
+    images: str | os.PathLike[str] | PictureFolder | Tensor, side: int
+) -> tuple[Tensor, tuple[str, ...]]:
+    """The pictures at a size, (M, 3, side, side), and their names."""
+    if isinstance(images, Tensor):
+        if images.dim() != 4 or images.shape[1:] != (3, side, side) or len(images) < _FEWEST:
+            raise ShapeError(
+                f"images have shape {tuple(images.shape)}; expected (M, 3, {side}, {side}), "
+                f"M at least {_FEWEST}"
+            )
+        return images.detach().float(), tuple(map(str, range(len(images))))
+    folder = images if isinstance(images, PictureFolder) else PictureFolder.read(images, least=_FEWEST)
+    pixels = torch.cat(list(folder.pictures(side, 64))).float().div(127.5).sub(1)
+    return pixels, tuple(path.relative_to(folder.folder).as_posix() for path in folder.files)

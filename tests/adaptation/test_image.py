@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from adaptation_toys import ToyEncoder, toy_generator
+from PIL import Image
+
+import domainvec as dv
+from domainvec.adaptation import Inversion
+from domainvec.adaptation.inversion import invert_into_source
+from domainvec.errors import AdaptationError, InputError, ShapeError
+from domainvec.guidance import FACES, FACES_IMAGE, MIND_THE_GAP, ImageGuidance
+
+QUICK = {"steps": 5, "batch_size": 2, "inversion": Inversion(steps=3)}
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_at(step):
+    def callback(done, *_):
+        if done == step:
+            raise Killed
+
+    return callback
+
+
+@pytest.fixture
+def style():
+    return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+def assert_equal_runs(first, second) -> None:
+    assert [r["loss"] for r in first.history] == [r["loss"] for r in second.history]
+    assert torch.equal(first.domain.vector, second.domain.vector)
+    assert first.domain.metadata == second.domain.metadata
+
+
+def test_the_picture_is_approached(generator, encoder, style) -> None:
+    result = dv.adapt_to_image(
+        generator, encoder, style, steps=30, batch_size=4, learning_rate=0.1, inversion=Inversion(steps=5)
+    )
+    parts = [record["parts"]["reference_pixels"] for record in result.history]
+    assert parts[-1] < 0.9 * parts[0]
+    assert result.settings.image.guidance == MIND_THE_GAP
+    image = result.domain.metadata["image"]
+    assert image["name"] == "pixels" and len(image["digest"]) == 16
+    assert "target" not in result.domain.metadata and result.domain.metadata["image"]["text_weight"] == 0
+    assert all(weight.grad is None for weight in generator.parameters())
+
+
+def test_small_encoders_have_their_own_weights(style) -> None:
+    encoder = ToyEncoder(guidance=FACES)
+    result = dv.adapt_to_image(toy_generator(32), encoder, style, **QUICK)
+    assert result.settings.image.guidance == FACES_IMAGE
+    assert "tokens" in result.history[0]["parts"]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, encoder, style) -> None:
+    arguments = {**QUICK, "style_mixing": 0.5, "noise": "random", "seed": 2}
+    whole = dv.adapt_to_image(generator, encoder, style, **arguments)
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt_to_image(generator, encoder, style, callback=kill_at(2), **arguments)
+    inverted = []
+    resumed = dv.adapt_to_image(
+        generator, encoder, style, on_inversion=lambda *told: inverted.append(told), **arguments
+    )
+    assert_equal_runs(whole, resumed)
+    assert not inverted, "the inversion is in the checkpoint"
+    with pytest.raises(AdaptationError, match=r"settings\.image\.digest"):
+        dv.adapt_to_image(generator, encoder, -style, **arguments)
+
+
+def test_a_text_beside_the_picture(generator, encoder, style) -> None:
+    both = dv.adapt_to_image(generator, encoder, style, "red", text_weight=0.5, **QUICK)
+    parts = both.history[0]["parts"]
+    assert "text_direction" in parts and "across" in parts
+    assert both.domain.metadata["target"] == "red"
+    assert both.domain.metadata["image"]["text_weight"] == 0.5
+    alone = dv.adapt_to_image(generator, encoder, style, **QUICK)
+    assert not torch.equal(both.domain.vector, alone.domain.vector)
+
+
+def test_files_of_all_kinds(tmp_path, generator, encoder) -> None:
+    Image.new("L", (40, 30), 90).save(tmp_path / "grey.png")
+    result = dv.adapt_to_image(generator, encoder, tmp_path / "grey.png", **QUICK)
+    assert result.settings.image.name == "grey.png"
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    for name in ("broken.png", "none.png"):
+        with pytest.raises(InputError, match=name):
+            dv.adapt_to_image(generator, encoder, tmp_path / name, **QUICK)
+
+
+def test_values_out_of_range(generator, encoder, style) -> None:
+    with pytest.raises(ShapeError, match="square"):
+        dv.adapt_to_image(generator, encoder, style[:, :8], **QUICK)
+    with pytest.raises(InputError, match="text_weight"):
+        dv.adapt_to_image(generator, encoder, style, "red", text_weight=-1, **QUICK)
+    with pytest.raises(InputError, match="encoder"):
+        dv.adapt_to_image(generator, [], style, **QUICK)
+    with pytest.raises(InputError, match="prior is -1"):
+        Inversion(prior=-1)
+    with pytest.raises(InputError, match="steps"):
+        Inversion(steps=0)
+    with pytest.raises(InputError, match="all weights"):
+        ImageGuidance(across=0, within=0, reference_embedding=0, reference_pixels=0)
+
+
+def test_inversion_approaches_and_the_prior_holds_back(generator, encoder) -> None:
+    wanted = generator(torch.randn(1, 8, generator=torch.Generator().manual_seed(1))).detach().clamp(-1, 1)
+
+    def found(**settings):
+        losses = []
+        chosen = Inversion(steps=40, **settings)
+        w = invert_into_source(
+            generator, [encoder], wanted, chosen, on_step=lambda step, loss: losses.append(loss)
+        )
+        return w, losses
+
+    w, losses = found(prior=0.0)
+    assert w.shape == (1, generator.num_ws, generator.w_dim)
+    assert losses[-1] < 0.8 * losses[0] and len(losses) == 40
+    assert torch.equal(w, found(prior=0.0)[0])
+    average = generator.mapping(torch.randn(2000, 8)).mean(0)
+    held = found(prior=100.0)[0]
+    assert (held - average).norm() < 0.5 * (w - average).norm()
+
+
+def test_inversion_looks_past_colours(generator, encoder) -> None:
+    shape = generator(torch.randn(1, 8, generator=torch.Generator().manual_seed(1))).detach().clamp(-1, 1)
+    negative = -0.5 * shape + 0.2
+
+    def distance(**settings):
+        chosen = Inversion(steps=60, prior=0.01, **settings)
+        found = generator.synthesis(invert_into_source(generator, [encoder], negative, chosen))
+        colours = [
+            images.flatten(2)[0] - images.flatten(2)[0].mean(1, keepdim=True) for images in (found, shape)
+        ]
+        return 1 - torch.nn.functional.cosine_similarity(*(each.flatten() for each in colours), dim=0)
+
+    assert distance() < 0.5 * distance(recoloured=0.0, pixels=1.0)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+import domainvec as dv
+from domainvec.adaptation import Adversary
+from domainvec.adaptation.adversary import (
+    AdaptiveViews,
+    Opponent,
+    distance_consistency_loss,
+    fresh_discriminator,
+    share_of_copies,
+)
+from domainvec.errors import AdaptationError, InputError, ShapeError
+
+QUICK = {
+    "steps": 5,
+    "batch_size": 4,
+    "adversary": Adversary(warmup_steps=2),
+    "parameterization": "modulation+rgb",
+}
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_at(step):
+    def callback(done, *_):
+        if done == step:
+            raise Killed
+
+    return callback
+
+
+@pytest.fixture
+def few():
+    return torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 0.4 + 0.5
+
+
+def assert_equal_runs(first, second) -> None:
+    assert [r["loss"] for r in first.history] == [r["loss"] for r in second.history]
+    assert torch.equal(first.domain.vector, second.domain.vector)
+    assert first.domain.metadata == second.domain.metadata
+
+
+def test_colours_of_the_pictures_are_approached(generator, few) -> None:
+    result = dv.adapt_to_images(
+        generator, few, steps=60, batch_size=8, parameterization="modulation+rgb", learning_rate=0.05
+    )
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = generator(z).mean((0, 2, 3))
+        after = generator.synthesis(generator.mapping(z), result.domain).mean((0, 2, 3))
+    wanted = few.mean((0, 2, 3))
+    assert (after - wanted).norm() < 0.7 * (before - wanted).norm()
+    assert result.settings.images.discriminator == "fresh"
+    assert result.domain.metadata["images"]["names"] == list("012345")
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, few) -> None:
+    arguments = {**QUICK, "noise": "random", "seed": 2, "check_every": 2}
+    whole = dv.adapt_to_images(generator, few, **arguments)
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt_to_images(generator, few, callback=kill_at(3), **arguments)
+    resumed = dv.adapt_to_images(generator, few, **arguments)
+    assert_equal_runs(whole, resumed)
+    assert resumed.watched == whole.watched
+    with pytest.raises(AdaptationError, match=r"settings\.images\.digest"):
+        dv.adapt_to_images(generator, -few, **arguments)
+
+
+def test_a_loaded_discriminator_is_copied(generator, few) -> None:
+    own = fresh_discriminator(16, seed=9)
+    before = {name: value.clone() for name, value in own.state_dict().items()}
+    result = dv.adapt_to_images(generator, few, discriminator=own, **QUICK)
+    assert result.settings.images.discriminator == "loaded"
+    assert all(torch.equal(before[name], value) for name, value in own.state_dict().items())
+    with pytest.raises(ShapeError, match="looks at 32 px"):
+        dv.adapt_to_images(generator, few, discriminator=fresh_discriminator(32, 0), **QUICK)
+
+
+def test_text_and_distance_consistency_beside_it(generator, encoder, few) -> None:
+    adversary = Adversary(distances=10.0, warmup_steps=1, edges=0)
+    arguments = {**QUICK, "adversary": adversary}
+    result = dv.adapt_to_images(generator, few, encoder, "red", **arguments)
+    parts = result.history[0]["parts"]
+    assert {"adversarial", "distances", "text_direction", "logit_real", "logit_drawn"} <= parts.keys()
+    with pytest.raises(InputError, match="need an encoder"):
+        dv.adapt_to_images(generator, few, **arguments)
+
+
+def test_a_folder_with_other_things_in_it(tmp_path, generator) -> None:
+    for shade in (30, 90, 200):
+        Image.new("RGB", (20, 30), (shade, 0, 90)).save(tmp_path / f"{shade}.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    result = dv.adapt_to_images(generator, tmp_path, **QUICK)
+    assert result.domain.metadata["images"]["names"] == ["200.png", "30.png", "90.png"]
+    (tmp_path / "30.png").unlink()
+    (tmp_path / "90.png").unlink()
+    with pytest.raises(InputError, match=r"notes\.txt: no picture"):
+        dv.adapt_to_images(generator, tmp_path, **QUICK)
+
+
+def test_a_run_that_copies_ends_and_goes_back(tmp_path, generator) -> None:
+    # Training pictures that are the samples themselves: all of them are copies at the first look.
+    from domainvec.adaptation.images import _FIRST_WATCHED
+    from domainvec.seeds import latents
+
+    with torch.no_grad():
+        own = generator(latents(range(_FIRST_WATCHED, _FIRST_WATCHED + 32), 8)).clamp(-1, 1)
+    arguments = {**QUICK, "learning_rate": 1e-5, "check_every": 2, "checkpoint": tmp_path / "run.ckpt"}
+    result = dv.adapt_to_images(generator, own, **arguments)
+    assert len(result.history) == 2
+    assert "copy a training picture after 2 steps; the domain is that of step 0" in result.stopped
+    assert not result.domain.vector.any()
+    again = dv.adapt_to_images(generator, own, resume=True, **arguments)
+    assert_equal_runs(result, again)
+    result.save(tmp_path / "x.safetensors")
+    assert "copies" in (tmp_path / "x.json").read_text()
+
+
+def test_copies_are_found_mirrored_too(few) -> None:
+    assert share_of_copies(few.flip(3), few, 0.5) == 1
+    assert share_of_copies(torch.cat([few, -few]), few, 0.5) == 0.5
+
+
+def test_views_adapt() -> None:
+    views = AdaptiveViews(Adversary(start=0.5, adjust_steps=10, greatest=0.7))
+    for _ in range(5):
+        views.adjust(torch.ones(4, 1))
+    assert views.p == pytest.approx(0.7)
+    for _ in range(20):
+        views.adjust(-torch.ones(4, 1))
+    assert views.p == 0
+    images = torch.randn(4, 3, 16, 16)
+    seen = views(images, torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(seen, images, strict=True))
+    views.p = 1.0
+    drawn = images.clone().requires_grad_()
+    views(drawn, torch.Generator().manual_seed(0)).sum().backward()
+    assert drawn.grad is not None and drawn.grad.isfinite().all()
+
+
+def test_a_fresh_discriminator_depends_on_the_seed_alone() -> None:
+    first, second, other = (fresh_discriminator(16, seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.out.weight, other.out.weight)
+
+
+def test_the_opponent_learns_and_is_restored(few) -> None:
+    drawn = -few[:4]
+    opponent = Opponent(fresh_discriminator(16, 0), Adversary(), few, seed=0)
+    for _ in range(15):
+        told = opponent.learn(drawn)
+    assert told["real"] > told["drawn"]
+    kept = opponent.state()
+    copy = Opponent(fresh_discriminator(16, 5), Adversary(), few, seed=0)
+    copy.restore(kept)
+    opponent.learn(drawn)
+    copy.learn(drawn)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(opponent.network.parameters(), copy.network.parameters(), strict=True)
+    )
+
+
+def test_distance_consistency() -> None:
+    source = torch.nn.functional.normalize(
+        torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    assert distance_consistency_loss(source, source).abs() < 1e-6
+    alike = source[:1].expand(5, -1)
+    assert distance_consistency_loss(alike, source) > 0
+    with pytest.raises(ShapeError, match="at least 3"):
+        distance_consistency_loss(source[:2], source[:2])
