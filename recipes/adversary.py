@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import synthfaces
 from domainvec.adaptation.presets import ROBUST_TRAINING
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.evaluation import true_drawings

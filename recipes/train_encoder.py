@@ -308,7 +308,8 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
             speed = (step - first_step) * BATCH / (time.monotonic() - start)
             print(
                 f"step {step}, {seconds:.0f} of {60 * options.minutes:.0f} s, {speed:.0f} pictures/s, "
-                f"loss {np.mean(losses[-50:], axis=0).round(3).tolist()}, scale {model.logit_scale.exp().item():.1f}",
+                f"loss and adversary's {np.mean(losses[-50:], axis=0).round(3).tolist()}, "
+                f"scale {model.logit_scale.exp().item():.1f}",
                 flush=True,
             )
         if time.monotonic() - saved_at > SAVE_EVERY_S:

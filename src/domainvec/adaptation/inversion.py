@@ -151,4 +151,5 @@ def _recoloured_difference(drawn: Tensor, wanted: Tensor) -> Tensor:
     rows = F.pad(colours, (0, 1), value=1.0)
     ridge = _RIDGE * rows.shape[1] * torch.eye(4, device=rows.device)
     change = torch.linalg.solve(rows.mT @ rows + ridge, rows.mT @ (aims - colours))
-    return (colours + rows @ change - aims).abs().mean()
+    left: Tensor = colours + rows @ change - aims
+    return left.abs().mean()
