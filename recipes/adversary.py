@@ -25,8 +25,8 @@ from domainvec.stylegan2 import Generator
 
 FACE_COUNT = 200
 DOMAINS_AT_ONCE, FACES_EACH = 5, 3
-LONGEST_LIFE = 200
-"""Steps after which a vector starts again from zero, at the latest."""
+LIFE = (100, 250)
+"""Steps after which a vector starts again from zero, at the earliest and at the latest."""
 _FIRST_SEED = 70_000_000
 _BETAS = (0.9, 0.99)
 
@@ -48,7 +48,7 @@ class Adversary:
         shape = (len(names), self._zero.size)
         self._vectors, self._mean, self._square = (torch.zeros(shape) for _ in range(3))
         self._ages = torch.zeros(len(names))
-        self._lives = torch.rand(len(names), generator=generator) * LONGEST_LIFE
+        self._lives = torch.randint(*LIFE, (len(names),), generator=generator)
         self._z = latents(range(_FIRST_SEED, _FIRST_SEED + FACE_COUNT), self._network.z_dim)
         with torch.no_grad():
             self._w = self._network.mapping(self._z)
@@ -103,7 +103,7 @@ class Adversary:
         for i in chosen[self._ages[chosen] > self._lives[chosen]].tolist():
             for state in (self._vectors, self._mean, self._square, self._ages):
                 state[i] = 0
-            self._lives[i] = torch.rand((), generator=self._random) * LONGEST_LIFE
+            self._lives[i] = torch.randint(*LIFE, (), generator=self._random)
 
 
 def adversary_loss(fake: Tensor, true: Tensor, texts: Tensor, scale: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 r"""Train a small CLIP on the face world, on a CPU; stop it at any time, run it again and it goes on.
 
-    python recipes/train_encoder.py --output runs/clip --minutes 93 --robust --radius 3 \\
-        --generator src/domainvec/bundled/faces
-    python recipes/train_encoder.py --output runs/clip-robust --minutes 80 --robust --radius 4 --seed 1 \\
-        --width 160 --depth 3 --generator src/domainvec/bundled/faces
+    python recipes/train_encoder.py --output runs/clip --minutes 164 --robust --radius 3 \\
+        --adversary --generator src/domainvec/bundled/faces
+    python recipes/train_encoder.py --output runs/clip-robust --minutes 151 --robust --radius 4 --seed 1 \\
+        --width 160 --depth 3 --adversary --generator src/domainvec/bundled/faces
 
 The result is a folder that transformers' CLIPModel and AutoTokenizer open: a word-level tokenizer, a vision
 transformer on 8 px patches of 64 px pictures, a text transformer, and the guidance that suits it. The loss is
@@ -12,7 +12,8 @@ quiz: which of the domains is it, is the hair long, curly or short, and so on, a
 
 A robust encoder also sees the pictures that would fool it: moved along its own gradient (half of them by a
 smooth pattern, which is what a generator can draw), corrupted ones, and, with --generator, samples of the
-generator: plain ones as photos, and ones bent by random domain vectors as "distorted photos".
+generator: plain ones as photos, and ones bent by random domain vectors as "distorted photos". With
+--adversary vectors learn to fool it while it learns (adversary.py).
 """
 
 from __future__ import annotations
@@ -67,9 +68,11 @@ SAVE_EVERY_S = 180
 DOMAIN_WEIGHT = 0.5
 QUESTION_WEIGHT = 0.15
 """Of each question about a photo's face."""
+SMILE_WEIGHT = 0.6
+"""Of that which is hardest to see."""
 PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
-ADVERSARY_WEIGHT = 0.5
+ADVERSARY_WEIGHT = 1.0
 _CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""
@@ -154,8 +157,8 @@ def domain_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -
     return F.cross_entropy(scale * images @ texts.T, answers, weights, ignore_index=-1)
 
 
-def question_losses(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
-    """Cross-entropy of the zero-shot answer to each question.
+def question_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the zero-shot answers to the questions, a weighted sum.
 
     Args:
         images: embeddings (N, D).
@@ -165,14 +168,12 @@ def question_losses(images: Tensor, texts: Tensor, answers: Tensor, scale: Tenso
     """
     sizes = [len(asked.answers) for asked in QUESTIONS.values()]
     logits = (scale * images @ texts.T).split(sizes, dim=1)
-    asked = (answers >= 0).any(dim=0)
-    return torch.stack(
-        [
-            F.cross_entropy(scores, answers[:, i], ignore_index=-1)
-            for i, scores in enumerate(logits)
-            if bool(asked[i])
-        ]
-    )
+    loss = scale.new_zeros(())
+    for column, (name, scores) in enumerate(zip(QUESTIONS, logits, strict=True)):
+        if bool((answers[:, column] >= 0).any()):
+            weight = SMILE_WEIGHT if name == "smile" else QUESTION_WEIGHT
+            loss = loss + weight * F.cross_entropy(scores, answers[:, column], ignore_index=-1)
+    return loss
 
 
 def encode_images(model: CLIPModel, images: Tensor) -> Tensor:
@@ -193,7 +194,7 @@ def batch_loss(images: Tensor, texts: Tensor, quiz: Tensor, batch: Batch, scale:
     loss = (by_image.mean() + by_text.mean()) / 2
     domains, answers = quiz[: len(DOMAINS) + 1], quiz[len(DOMAINS) + 1 :]
     loss = loss + DOMAIN_WEIGHT * domain_loss(images, domains, batch.answers[:, 0], scale)
-    return loss + QUESTION_WEIGHT * question_losses(images, answers, batch.answers[:, 1:], scale).sum()
+    return loss + question_loss(images, answers, batch.answers[:, 1:], scale)
 
 
 def _matches(batch: Batch) -> Tensor:
