@@ -35,14 +35,17 @@ from torch import Tensor
 
 import domainvec as dv
 import synthfaces
+from domainvec.adaptation.presets import IMAGE_TRAINING, IMAGES_TRAINING, ROBUST_TRAINING
 from domainvec.domains import PARAMETERIZATIONS
-from domainvec.evaluation import Judge, identity, true_drawings
+from domainvec.evaluation import Judge, true_drawings
 from domainvec.evaluation.diversity import spread
 from domainvec.evaluation.estimate import bootstrap
+from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
 from domainvec.seeds import latents
 from synthfaces.articles import with_article
 
+TRAINING = {"text": ROBUST_TRAINING, "image": IMAGE_TRAINING, "images": IMAGES_TRAINING}
 WAYS = {"text": 0, "image": 1, "images": 10}
 """How many true drawings guide."""
 DOMAINS = (
@@ -63,14 +66,13 @@ CHOOSING = ("charcoal", "robot", "comic")
 """Domains that learning rates are chosen on; not in the table."""
 FACTORS = (0.3, 1.0, 3.0)
 """Of the preset's learning rate, to choose from."""
-FACES = 192
+FACES = 128
 FIRST_SEED = 1_000_000
 """Of the faces that are measured."""
 GUIDES = 3_000_000
 """Seed of the first face whose drawing guides."""
-CURVE = 4
-"""How often a run is measured on its way."""
-SMALL = ("modulation", "modulation+rgb", "stylespace", "stylespace+rgb", "stylespace-sparse")
+CURVE, CURVE_FACES = 4, 48
+"""How often a run is measured on its way, without the judge, and on how many of the faces."""
 
 
 class World:
@@ -83,31 +85,45 @@ class World:
         self.z = latents(range(FIRST_SEED, FIRST_SEED + FACES), self.generator.z_dim)
         self.w = self.generator.mapping(self.z)
         self.before = self.draw(None)
+        self.read_before = self.read(self.before)
         self.truth = cache(lambda name: true_drawings(self.z, name))
 
     @torch.no_grad()
-    def draw(self, domain: dv.Domain | None) -> Tensor:
-        """Draw the measured faces, (FACES, 3, 64, 64)."""
-        return torch.cat(
-            [self.generator.synthesis(part, domain).clamp(-1, 1).float() for part in self.w.split(48)]
-        )
+    def draw(self, domain: dv.Domain | None, count: int = FACES) -> Tensor:
+        """Draw the first measured faces, (count, 3, 64, 64)."""
+        parts = self.w[:count].split(32)
+        return torch.cat([self.generator.synthesis(part, domain).clamp(-1, 1).float() for part in parts])
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Tensor:
+        """Read off the attributes, (N, questions)."""
+        answers = self.judge.attributes(images)
+        asked = [head for head in self.judge.heads if head not in DOMAIN_HEADS]
+        return torch.stack([answers[question].argmax(1) for question in asked], 1)
 
     def guides(self, name: str, count: int) -> Tensor:
         """Draw what guides."""
         return true_drawings(latents(range(GUIDES, GUIDES + count), self.generator.z_dim), name)
 
+    def compare(self, adapted: Tensor, name: str) -> dict[str, float]:
+        """Compare adapted faces with their true drawings, without the judge."""
+        truth, before = self.truth(name)[: len(adapted)], self.before[: len(adapted)]
+        return {
+            "distance": ((adapted - truth).abs().mean() / (before - truth).abs().mean()).item(),
+            "diversity": spread(adapted) / spread(truth),
+        }
+
+    @torch.no_grad()
     def measure(self, domain: dv.Domain, name: str) -> dict[str, float]:
-        """Compare the adapted faces with their true drawings."""
-        adapted, truth = self.draw(domain), self.truth(name)
-        with torch.no_grad():
-            probabilities = self.judge.domain_log_probabilities(adapted).exp()
+        """Measure all that is in the table."""
+        adapted = self.draw(domain)
+        probabilities = self.judge.domain_log_probabilities(adapted).exp()
         wanted = self.judge.names.index(name)
         return {
-            "distance": ((adapted - truth).abs().mean() / (self.before - truth).abs().mean()).item(),
+            **self.compare(adapted, name),
             "judge_accuracy": (probabilities.argmax(1) == wanted).float().mean().item(),
             "judge_probability": probabilities[:, wanted].mean().item(),
-            "identity": identity(self.judge, self.before, adapted).agreement.value,
-            "diversity": spread(adapted) / spread(truth),
+            "identity": (self.read(adapted) == self.read_before).float().mean().item(),
         }
 
 
@@ -122,11 +138,11 @@ def adapt(
         nonlocal measuring
         if step % every == 0:
             started = time.monotonic()
-            curve.append({"step": step, **_rounded(world.measure(domain, name))})
+            shown = world.compare(world.draw(domain, CURVE_FACES), name)
+            curve.append({"step": step, **_rounded(shown)})
             measuring += time.monotonic() - started
 
-    preset = {"text": "ROBUST_TRAINING", "image": "IMAGE_TRAINING", "images": "IMAGES_TRAINING"}[way]
-    training = getattr(dv.adaptation.presets, preset)
+    training = TRAINING[way]
     every = math.ceil((steps or training.steps) / CURVE)
     rate = factor * training.learning_rate * PARAMETERIZATIONS[parameterization].relative_learning_rate
     options = {

@@ -467,6 +467,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--projection", type=int, default=128)
     parser.add_argument("--held-out", type=int, default=60, help="number of each domain to measure on")
     options = parser.parse_args()
+    if options.adversary and options.generator is None:
+        parser.error("--adversary needs the generator that it bends: pass --generator FOLDER")
     options.learning_rate = options.learning_rate or (4e-4 if options.init else 1e-3)
     return options
 

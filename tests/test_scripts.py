@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import runpy
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
+BUNDLED = ROOT / "src" / "domainvec" / "bundled"
 SCRIPTS = sorted(
     path
     for folder in ("recipes", "benchmarks")
@@ -29,3 +32,25 @@ def test_help_tells_what_the_script_is_for(script: Path, monkeypatch, capsys) ->
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert "usage:" in text and f"python {script.parent.name}/{script.name}" in text
+
+
+def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    adversary = importlib.import_module("adversary")
+    names = ["sepia", "zombie", "ink", "night", "neon"]
+    random = torch.Generator().manual_seed(0)
+    vectors = adversary.Adversary(BUNDLED / "faces", names, random)
+
+    def bright(pictures: torch.Tensor) -> torch.Tensor:  # an encoder that sees nothing else
+        mean = pictures.mean((1, 2, 3))
+        return torch.nn.functional.normalize(torch.stack([mean, torch.ones_like(mean)], dim=1), dim=1)
+
+    texts = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0]] * 5), dim=1)
+    first, truth, labels = vectors(bright, texts)
+    assert first.shape == truth.shape == (15, 3, 64, 64) and sorted(set(labels.tolist())) == [0, 1, 2, 3, 4]
+    for _ in range(12):
+        last, *_ = vectors(bright, texts)
+    assert last.mean() > first.mean() + 0.1
+    same = torch.eye(2)
+    alike = adversary.adversary_loss(same, same, same, torch.tensor(20.0))
+    assert alike > adversary.adversary_loss(same.flip(1), same, same, torch.tensor(20.0))
