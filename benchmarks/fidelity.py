@@ -42,6 +42,7 @@ from domainvec.evaluation.diversity import spread
 from domainvec.evaluation.estimate import bootstrap
 from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
+from domainvec.images import grid, save_png
 from domainvec.seeds import latents
 from synthfaces.articles import with_article
 
@@ -66,7 +67,9 @@ CHOOSING = ("charcoal", "robot", "comic")
 """Domains that learning rates are chosen on; not in the table."""
 FACTORS = (0.3, 1.0, 3.0)
 """Of the preset's learning rate, to choose from."""
-FACES = 128
+FACES, SHOWN = 128, 12
+PICTURED = "modulation+rgb"
+"""The parameterization whose first seed is drawn as a grid."""
 FIRST_SEED = 1_000_000
 """Of the faces that are measured."""
 GUIDES = 3_000_000
@@ -113,6 +116,16 @@ class World:
             "diversity": spread(adapted) / spread(truth),
         }
 
+    def picture(self, domain: dv.Domain, way: str, name: str, path: Path) -> None:
+        """Draw what guides, and the first faces before, adapted, and as the world draws them."""
+        rows = [self.before[:SHOWN], self.draw(domain, SHOWN), self.truth(name)[:SHOWN]]
+        labels = ["before", f"adapted to {name}", "true drawing"]
+        if WAYS[way]:
+            rows.insert(0, self.guides(name, WAYS[way])[:SHOWN])
+            labels.insert(0, "what guides")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_png(grid(rows, labels=labels), path)
+
     @torch.no_grad()
     def measure(self, domain: dv.Domain, name: str) -> dict[str, float]:
         """Measure all that is in the table."""
@@ -128,7 +141,14 @@ class World:
 
 
 def adapt(
-    world: World, way: str, parameterization: str, name: str, seed: int, factor: float, steps: int | None
+    world: World,
+    way: str,
+    parameterization: str,
+    name: str,
+    seed: int,
+    factor: float,
+    steps: int | None,
+    pictures: Path,
 ) -> dict[str, Any]:
     """Learn a domain, and measure it on the way and at the end."""
     curve: list[dict[str, float]] = []
@@ -161,6 +181,8 @@ def adapt(
     else:
         result = dv.adapt_to_images(world.generator, world.guides(name, 10), world.encoders, **options)
     seconds = time.monotonic() - started - measuring
+    if seed == 0 and parameterization == PICTURED:
+        world.picture(result.domain, way, name, pictures / f"{way}-{name}.png")
     return {
         "way": way,
         "parameterization": parameterization,
@@ -208,6 +230,7 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
                         0,
                         factor,
                         options.steps,
+                        options.runs / "rates",
                     )
                     for name in CHOOSING
                 ]
@@ -363,7 +386,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/fidelity"), help="folder of the plots")
+    parser.add_argument(
+        "--output", type=Path, default=Path("docs/fidelity"), help="folder of plots and grids"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/fidelity"), help="folder of what is done")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
     parser.add_argument(
@@ -399,6 +424,7 @@ def main() -> None:
             seed,
             rates.get(f"{way} {form}", 1.0),
             options.steps,
+            options.output,
         )
         for seed in options.seeds
         for way in options.ways

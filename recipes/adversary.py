@@ -25,7 +25,7 @@ from domainvec.stylegan2 import Generator
 
 FACE_COUNT = 200
 DOMAINS_AT_ONCE, FACES_EACH = 5, 3
-LIFE = (100, 250)
+LIFE = (1, 200)
 """Steps after which a vector starts again from zero, at the earliest and at the latest."""
 _FIRST_SEED = 70_000_000
 _BETAS = (0.9, 0.99)

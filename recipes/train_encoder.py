@@ -1,8 +1,8 @@
 r"""Train a small CLIP on the face world, on a CPU; stop it at any time, run it again and it goes on.
 
-    python recipes/train_encoder.py --output runs/clip --minutes 164 --robust --radius 3 \\
+    python recipes/train_encoder.py --output runs/clip --minutes 131 --robust --radius 3 \\
         --adversary --generator src/domainvec/bundled/faces
-    python recipes/train_encoder.py --output runs/clip-robust --minutes 151 --robust --radius 4 --seed 1 \\
+    python recipes/train_encoder.py --output runs/clip-robust --minutes 118 --robust --radius 4 --seed 1 \\
         --width 160 --depth 3 --adversary --generator src/domainvec/bundled/faces
 
 The result is a folder that transformers' CLIPModel and AutoTokenizer open: a word-level tokenizer, a vision
@@ -72,7 +72,8 @@ SMILE_WEIGHT = 0.6
 """Of that which is hardest to see."""
 PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
-ADVERSARY_WEIGHT = 1.0
+ADVERSARY_WEIGHT = 0.5
+"""At 1 for half an hour more, 99 % of domains were named rightly, but guidance lost the infrared photo."""
 _CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""

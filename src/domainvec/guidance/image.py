@@ -93,13 +93,13 @@ MIND_THE_GAP = ImageGuidance()
 """One image as Mind the GAP (arXiv:2110.08398) guides by it, with DiFa's tokens in the place of LPIPS."""
 
 FACES_IMAGE = ImageGuidance(
-    across=1.0,
+    across=2.0,
     within=0.5,
     reference_embedding=1.0,
-    reference_pixels=10.0,
-    tokens=2.0,
+    reference_pixels=60.0,
+    tokens=1.0,
     reference_tokens=2.0,
-    recoloured=0.5,
+    recoloured=0.75,
     in_domain_angle=1.0,
     edges=0.5,
     out_of_range=4.0,
