@@ -52,10 +52,10 @@ def test_version(run):
     [
         ([], "Usage:"),
         (["paint"], "No such command 'paint'"),
-        (["adapt"], "Missing option '--to'"),
+        (["adapt"], "give a text, --to-image FILE or --to-images FOLDER"),
         (["adapt", "--to", "x", "--colour"], "No such option: --colour"),
-        (["adapt", "--to", "x", "--steps", "0"], "'--steps'"),
-        (["adapt", "--to", "x", "--steps", "many"], "'--steps'"),
+        (["adapt", "--to", "x", "--steps", "0"], "'0' is neither a number from 1 nor auto"),
+        (["adapt", "--to", "x", "--steps", "many"], "'many' is neither a number from 1 nor auto"),
         (["adapt", "--to", "x", "-o", "x.png"], "name it x.safetensors"),
         (["adapt", "--to", "x", "--guidance", "y"], "published"),
         (["generate"], "Missing option"),
