@@ -74,9 +74,9 @@ PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
 ADVERSARY_WEIGHT = 0.5
 """At 1 for half an hour more, 99 % of domains were named rightly, but guidance lost the infrared photo."""
-_CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""
+_CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
 
 
 def build_tokenizer(known: set[str]) -> PreTrainedTokenizerFast:
@@ -262,8 +262,7 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
     losses: list[tuple[float, float]] = []
     adversary = None
     if options.adversary:
-        names = [name for name in DOMAINS if name != drawings.PHOTO]
-        adversary = Adversary(options.generator, names, generator)
+        adversary = Adversary(options.generator, [DOMAINS[i] for i in _CHANGED], generator)
     model.train()
 
     def write() -> None:
@@ -283,17 +282,16 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
         if options.robust and share > FIRST_ATTACK:
             radius = options.radius * min(1.0, (share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
             images = attack(model, batch, radius, generator)
+        quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
         fakes = truths = images[:0]
         if adversary is not None:
+            wanted = quiz[_CHANGED].detach()
             model.requires_grad_(False)
-            with torch.no_grad():
-                texts = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)[_CHANGED]
-            fakes, truths, labels = adversary(lambda pictures: encode_images(model, pictures), texts)
+            fakes, truths, labels = adversary(lambda pictures: encode_images(model, pictures), wanted)
             model.requires_grad_(True)
         embeddings, fake, true = encode_images(model, torch.cat([images, fakes, truths])).split(
             [len(images), len(fakes), len(truths)]
         )
-        quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
         scale_now = model.logit_scale.exp().clamp(max=60)
         loss = batch_loss(embeddings, encode_texts(model, batch.tokens, batch.masks), quiz, batch, scale_now)
         fooled = torch.zeros(())

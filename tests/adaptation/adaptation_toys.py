@@ -9,8 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from domainvec.adaptation import AdaptationResult
 from domainvec.guidance import Guidance
 from domainvec.stylegan2 import Generator, GeneratorConfig
+
+
+class Killed(Exception):
+    """What `kill_at` ends a run with."""
+
+
+def kill_at(step: int):
+    def callback(done, *_):
+        if done == step:
+            raise Killed
+
+    return callback
+
+
+def losses(result: AdaptationResult) -> list[object]:
+    return [(record["step"], record["loss"], record["parts"]) for record in result.history]
+
+
+def assert_equal_runs(first: AdaptationResult, second: AdaptationResult) -> None:
+    assert losses(first) == losses(second)
+    assert torch.equal(first.domain.vector, second.domain.vector)
+    assert first.domain.metadata == second.domain.metadata
 
 
 def toy_generator(resolution: int = 16, seed: int = 0) -> Generator:

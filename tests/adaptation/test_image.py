@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adaptation_toys import ToyEncoder, toy_generator
+from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at, toy_generator
 from PIL import Image
 
 import domainvec as dv
@@ -14,27 +14,9 @@ from domainvec.guidance import FACES, FACES_IMAGE, MIND_THE_GAP, ImageGuidance
 QUICK = {"steps": 5, "batch_size": 2, "inversion": Inversion(steps=3)}
 
 
-class Killed(Exception):
-    pass
-
-
-def kill_at(step):
-    def callback(done, *_):
-        if done == step:
-            raise Killed
-
-    return callback
-
-
 @pytest.fixture
 def style():
     return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
-
-
-def assert_equal_runs(first, second) -> None:
-    assert [r["loss"] for r in first.history] == [r["loss"] for r in second.history]
-    assert torch.equal(first.domain.vector, second.domain.vector)
-    assert first.domain.metadata == second.domain.metadata
 
 
 def test_the_picture_is_approached(generator, encoder, style) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from adaptation_toys import Killed, assert_equal_runs, kill_at
 from PIL import Image
 
 import domainvec as dv
@@ -23,27 +24,9 @@ QUICK = {
 }
 
 
-class Killed(Exception):
-    pass
-
-
-def kill_at(step):
-    def callback(done, *_):
-        if done == step:
-            raise Killed
-
-    return callback
-
-
 @pytest.fixture
 def few():
     return torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 0.4 + 0.5
-
-
-def assert_equal_runs(first, second) -> None:
-    assert [r["loss"] for r in first.history] == [r["loss"] for r in second.history]
-    assert torch.equal(first.domain.vector, second.domain.vector)
-    assert first.domain.metadata == second.domain.metadata
 
 
 def test_colours_of_the_pictures_are_approached(generator, few) -> None:

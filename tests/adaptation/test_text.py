@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from adaptation_toys import ToyEncoder, toy_generator
+from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at, losses, toy_generator
 
 import domainvec as dv
 from domainvec.adaptation import default_training
@@ -17,28 +17,6 @@ from domainvec.errors import AdaptationError, DomainError, InputError
 from domainvec.guidance import FACES, PUBLISHED, Augmentation, Guidance
 
 QUICK = {"steps": 6, "batch_size": 2}
-
-
-def losses(result: dv.AdaptationResult) -> list[object]:
-    return [(record["step"], record["loss"], record["parts"]) for record in result.history]
-
-
-def assert_equal_runs(first: dv.AdaptationResult, second: dv.AdaptationResult) -> None:
-    assert losses(first) == losses(second)
-    assert torch.equal(first.domain.vector, second.domain.vector)
-    assert first.domain.metadata == second.domain.metadata
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_at(step: int):
-    def callback(done, loss, parts, domain):
-        if done == step:
-            raise Killed
-
-    return callback
 
 
 def test_loss_falls_on_a_toy_target(generator, encoder) -> None:
