@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from domainvec.adaptation import AdaptationResult as AdaptationResult
     from domainvec.adaptation import AdaptationSettings as AdaptationSettings
     from domainvec.adaptation import adapt as adapt
+    from domainvec.adaptation import adapt_many as adapt_many
     from domainvec.adaptation import adapt_to_image as adapt_to_image
     from domainvec.adaptation import adapt_to_images as adapt_to_images
     from domainvec.domains import Domain as Domain
@@ -37,6 +38,7 @@ _MODULE_OF = {
     "Guidance": "domainvec.guidance",
     "UnknownWordsWarning": "domainvec.encoders",
     "adapt": "domainvec.adaptation",
+    "adapt_many": "domainvec.adaptation",
     "adapt_to_image": "domainvec.adaptation",
     "adapt_to_images": "domainvec.adaptation",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "UnknownWordsWarning",
     "__version__",
     "adapt",
+    "adapt_many",
     "adapt_to_image",
     "adapt_to_images",
     "guidance",

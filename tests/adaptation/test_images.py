@@ -161,3 +161,8 @@ def test_distance_consistency() -> None:
     assert distance_consistency_loss(alike, source) > 0
     with pytest.raises(ShapeError, match="at least 3"):
         distance_consistency_loss(source[:2], source[:2])
+
+
+def test_there_is_no_knee(generator, few) -> None:
+    with pytest.raises(InputError, match="steps is 'auto', expected a number: only a text or one picture"):
+        dv.adapt_to_images(generator, few, **QUICK | {"steps": "auto"})

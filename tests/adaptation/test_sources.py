@@ -53,13 +53,13 @@ def test_loss_is_that_of_the_same_latents_without_a_pool(cache: Path) -> None:
     objective = Objective(encoders, PUBLISHED, "red", "a photo")
     rng = torch.Generator()
     plain, _ = objective(images, others, generator=rng)
-    known, _ = objective(images, None, generator=rng, source_embeddings=objective.embed(others))
-    assert torch.equal(plain, known)
+    seen = objective.see(None, generator=rng, embeddings=objective.embed(others))
+    assert torch.equal(plain, objective.compare(images, seen)[0])
     with pytest.raises(InputError, match="compares source pictures; pass source_images"):
-        objective(images, None, generator=rng)
+        objective.see(None, generator=rng)
     robust = Objective(encoders, FACES, "red", "a photo")
     with pytest.raises(InputError, match="compares source pictures"):
-        robust(images, None, generator=rng, source_embeddings=robust.embed(others))
+        robust.see(None, generator=rng, embeddings=robust.embed(others))
 
 
 def test_another_generator_encoder_or_setting_has_another_pool(cache: Path) -> None:

@@ -11,7 +11,7 @@ from domainvec.adaptation.presets import PUBLISHED_TRAINING, ROBUST_TRAINING, Tr
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import training_resolution
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.text import adapt
+from domainvec.adaptation.text import adapt, adapt_many
 
 __all__ = [
     "PUBLISHED_TRAINING",
@@ -22,6 +22,7 @@ __all__ = [
     "Inversion",
     "Training",
     "adapt",
+    "adapt_many",
     "adapt_to_image",
     "adapt_to_images",
     "before_after",

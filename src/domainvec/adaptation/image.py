@@ -27,17 +27,16 @@ from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Run,
     check_checkpointing,
-    decide_steps,
     describe,
-    run,
+    finish_runs,
     training_resolution,
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings, ImageTarget
 from domainvec.adaptation.text import text_objective
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations import find_parameterization
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.image import FACES_IMAGE, MIND_THE_GAP, ImageGuidance, ImageObjective, TokenEncoder
 from domainvec.guidance.objective import Objective, default_guidance
@@ -143,16 +142,10 @@ def adapt_to_image(
         raise InputError("expected an encoder or several: load them with Encoder.from_pretrained first")
     guidance = default_guidance(encoders) if guidance is None else guidance
     image_guidance = default_image_guidance(encoders) if image_guidance is None else image_guidance
-    training = default_training(guidance, image=True)
-    chosen = training.parameterization if parameterization is None else parameterization
-    form = find_parameterization(chosen)
-    if learning_rate is None:
-        learning_rate = training.learning_rate * form.relative_learning_rate
     side = training_resolution(resolution, generator, encoders)
     style, name = _style(image, side)
     device = next(generator.parameters()).device
     target = target if target is None or isinstance(target, str) else tuple(target)
-    most, fall, until_knee = decide_steps(steps, training)
     settings = AdaptationSettings(
         target=target,
         source=source,
@@ -164,15 +157,16 @@ def adapt_to_image(
             text_weight=0.0 if target is None else text_weight,
             inversion=Inversion() if inversion is None else inversion,
         ),
-        parameterization=chosen,
+        **default_training(guidance, image=True).complete(
+            steps=steps,
+            parameterization=parameterization,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            decay_fraction=decay_fraction,
+            style_mixing=style_mixing,
+        ),
         layers=layers,
-        steps=most,
-        until_knee=until_knee,
-        batch_size=training.batch_size if batch_size is None else batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=fall if decay_fraction is None else decay_fraction,
-        style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
         resolution=side,
@@ -193,21 +187,21 @@ def adapt_to_image(
         settings,
         style.to(device),
         template,
-        mask,
         text,
         on_inversion or (lambda *_: None),
     )
     watch = None
-    if until_knee:
+    if settings.until_knee:
         with torch.no_grad():
             wanted = [encoder.encode_images(style.to(device))[0] for encoder in encoders]
         watch = KneeWatch(generator, encoders, wanted, template.vector, resolution=side)
-    return run(
+    run = Run(
         loss,
         settings,
         generator=generator,
         encoders=encoders,
         template=template,
+        mask=mask,
         finish=form.finish,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
@@ -216,6 +210,7 @@ def adapt_to_image(
         memory=loss,
         watch=watch,
     )
+    return finish_runs([run])[0]
 
 
 class _ImageLoss:
@@ -228,7 +223,6 @@ class _ImageLoss:
         settings: AdaptationSettings,
         style: Tensor,
         template: Domain,
-        mask: Tensor | None,
         text: Objective | None,
         on_inversion: Callable[[int, float], object],
     ) -> None:
@@ -239,7 +233,7 @@ class _ImageLoss:
             settings,
             settings.image,
         )
-        self.style, self.template, self.mask, self.text = style, template, mask, text
+        self.style, self.template, self.text = style, template, text
         self.on_inversion = on_inversion
         self.w: Tensor | None = None
         self.objective: ImageObjective | None = None
@@ -271,8 +265,6 @@ class _ImageLoss:
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         w_style, objective = self._prepared()
         settings, generator = self.settings, self.generator
-        if self.mask is not None:
-            vector = vector * self.mask  # What gets no gradient stays zero under Adam.
         with torch.no_grad():
             w = draw_step(generator, settings, step)
             source = synthesize(generator, settings, w, step, None)

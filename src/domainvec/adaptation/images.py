@@ -33,16 +33,16 @@ from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Run,
     check_checkpointing,
     describe,
-    run,
+    finish_runs,
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.text import text_objective
 from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations import find_parameterization
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.robust import edge_loss, out_of_range_loss
@@ -139,11 +139,9 @@ def adapt_to_images(
         raise InputError("a text and distance consistency need an encoder; got none")
     if check_every < 1:
         raise InputError(f"check_every is {check_every}, expected 1 or more")
+    if isinstance(steps, str):
+        raise InputError(f"steps is {steps!r}, expected a number: only a text or one picture has a knee")
     guidance = guidance or (default_guidance(encoders) if encoders else PUBLISHED)
-    training = IMAGES_TRAINING
-    chosen = training.parameterization if parameterization is None else parameterization
-    if learning_rate is None:
-        learning_rate = training.learning_rate * find_parameterization(chosen).relative_learning_rate
     real, names = _real(images, generator.resolution)
     device = next(generator.parameters()).device
     target = target if target is None or isinstance(target, str) else tuple(target)
@@ -158,14 +156,16 @@ def adapt_to_images(
             discriminator="fresh" if discriminator is None else "loaded",
             text_weight=0.0 if target is None else text_weight,
         ),
-        parameterization=chosen,
+        **IMAGES_TRAINING.complete(
+            steps=steps,
+            parameterization=parameterization,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            decay_fraction=decay_fraction,
+            style_mixing=style_mixing,
+        ),
         layers=layers,
-        steps=training.steps if steps is None else steps,
-        batch_size=training.batch_size if batch_size is None else batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=training.decay_fraction if decay_fraction is None else decay_fraction,
-        style_mixing=training.style_mixing if style_mixing is None else style_mixing,
         truncation_psi=truncation_psi,
         noise=noise,
         resolution=generator.resolution,
@@ -184,14 +184,15 @@ def adapt_to_images(
     discriminator = copy.deepcopy(discriminator).to(device)
     real = real.to(device)
     loss = _AdversarialLoss(
-        generator, encoders, settings, template, mask, text, Opponent(discriminator, adversary, real, seed)
+        generator, encoders, settings, template, text, Opponent(discriminator, adversary, real, seed)
     )
-    return run(
+    run = Run(
         loss,
         settings,
         generator=generator,
         encoders=encoders,
         template=template,
+        mask=mask,
         finish=form.finish,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
@@ -200,6 +201,7 @@ def adapt_to_images(
         memory=loss.opponent,
         watch=CopyWatch(generator, real, adversary, template.vector, check_every),
     )
+    return finish_runs([run])[0]
 
 
 class _AdversarialLoss:
@@ -211,18 +213,15 @@ class _AdversarialLoss:
         encoders: Sequence[AdaptationEncoder],
         settings: AdaptationSettings,
         template: Domain,
-        mask: Tensor | None,
         text: Objective | None,
         opponent: Opponent,
     ) -> None:
         self.generator, self.encoders, self.settings = generator, encoders, settings
-        self.template, self.mask, self.text, self.opponent = template, mask, text, opponent
+        self.template, self.text, self.opponent = template, text, opponent
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         settings, generator, opponent = self.settings, self.generator, self.opponent
         weights = opponent.adversary
-        if self.mask is not None:
-            vector = vector * self.mask  # What gets no gradient stays zero under Adam.
         domain = self.template.with_vector(vector)
         while opponent.count < weights.warmup_steps:
             with torch.no_grad():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
+from domainvec.domains.parameterizations import find_parameterization
+from domainvec.errors import InputError
 from domainvec.guidance.settings import Guidance
 
 
@@ -18,6 +21,27 @@ class Training:
     warmup_steps: int
     decay_fraction: float
     style_mixing: float
+
+    def complete(self, *, steps: int | Literal["auto"] | None, **wanted: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Give these settings of a run: what is wanted, and the defaults for what is None.
+
+        With "auto" the run ends at the knee, which may be twice as late as the default end, at a level
+        learning rate. The default learning rate is scaled to the parameterization.
+
+        Raises: InputError if `steps` is another text, or the parameterization is unknown.
+        """
+        chosen = asdict(self)
+        if steps == "auto":
+            chosen |= {"steps": 2 * self.steps, "decay_fraction": 0.0, "until_knee": True}
+        elif isinstance(steps, str):
+            raise InputError(f"steps is {steps!r}, expected a number or 'auto'")
+        elif steps is not None:
+            chosen["steps"] = steps
+        chosen |= {name: value for name, value in wanted.items() if value is not None}
+        if wanted.get("learning_rate") is None:
+            form = find_parameterization(chosen["parameterization"])
+            chosen["learning_rate"] *= form.relative_learning_rate
+        return chosen
 
 
 PUBLISHED_TRAINING = Training(

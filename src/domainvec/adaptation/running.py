@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from domainvec import __version__
 from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
 from domainvec.adaptation.pictures import Callback
-from domainvec.adaptation.presets import Training
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.training import Loss, Memory, Progress, train
+from domainvec.adaptation.training import Loss, Memory, Progress, Trainer
 from domainvec.domains.domain import Domain
 from domainvec.domains.layers import layer_mask
 from domainvec.domains.parameterizations import Parameterization, find_parameterization
-from domainvec.errors import AdaptationError, InputError
+from domainvec.errors import InputError
 from domainvec.guidance.objective import ImageTextEncoder
 
 if TYPE_CHECKING:
@@ -54,22 +53,8 @@ class Watch(Memory, Protocol):
         """What was seen, as JSON can hold it."""
 
 
-def run(
-    loss: Loss,
-    settings: AdaptationSettings,
-    *,
-    generator: Generator,
-    encoders: Sequence[AdaptationEncoder],
-    template: Domain,
-    finish: Callable[[Domain], Domain],
-    checkpoint: str | os.PathLike[str] | None,
-    checkpoint_every: int,
-    resume: bool,
-    callback: Callback | None,
-    memory: Memory | None = None,
-    watch: Watch | None = None,
-) -> AdaptationResult:
-    """Train a domain, from its start or from a checkpoint.
+class Run:
+    """One domain on its way, from its start or from a checkpoint.
 
     Args:
         loss: of the domain's numbers and the step.
@@ -77,6 +62,7 @@ def run(
         generator: the frozen generator.
         encoders: what guides it.
         template: the domain to start from, with its metadata.
+        mask: ones for the numbers that are trained, (P,); None for all.
         finish: what becomes of the trained domain.
         checkpoint: where to keep where the run stands, or None.
         checkpoint_every: in steps.
@@ -85,57 +71,108 @@ def run(
         memory: what the loss keeps from step to step; it goes into the checkpoint.
         watch: who may end the run before its last step.
 
-    Raises: AdaptationError if the loss stops being finite, or the checkpoint is broken or of another run.
+    Raises: AdaptationError if the checkpoint is broken or of another run.
     """
-    identity = {
-        "generator": template.metadata["generator_fingerprint"],
-        "encoders": template.metadata["encoders"],
-        "settings": settings.to_dict(),
-    }
-    memories = {name: each for name, each in (("loss", memory), ("watch", watch)) if each is not None}
-    progress = Progress.start(template.vector)
-    if resume and checkpoint is not None and Path(checkpoint).exists():
-        progress = load_checkpoint(checkpoint, identity, like=template.vector)
-    saved_step = progress.step or -1
 
-    def save(latest: Progress) -> None:
-        nonlocal saved_step
-        if checkpoint is not None and latest.step > saved_step:
-            save_checkpoint(checkpoint, latest, identity)
-            saved_step = latest.step
+    def __init__(
+        self,
+        loss: Loss,
+        settings: AdaptationSettings,
+        *,
+        generator: Generator,
+        encoders: Sequence[AdaptationEncoder],
+        template: Domain,
+        mask: Tensor | None,
+        finish: Callable[[Domain], Domain],
+        checkpoint: str | os.PathLike[str] | None,
+        checkpoint_every: int,
+        resume: bool,
+        callback: Callback | None,
+        memory: Memory | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self.settings, self.generator, self.encoders = settings, generator, encoders
+        self._template, self._finish, self._callback, self._watch = template, finish, callback, watch
+        self._checkpoint, self._every = checkpoint, checkpoint_every
+        self._identity = {
+            "generator": template.metadata["generator_fingerprint"],
+            "encoders": template.metadata["encoders"],
+            "settings": settings.to_dict(),
+        }
+        start = Progress.start(template.vector)
+        if resume and checkpoint is not None and Path(checkpoint).exists():
+            start = load_checkpoint(checkpoint, self._identity, like=template.vector)
+        self._saved_step = start.step or -1
 
-    def on_step(latest: Progress) -> None:
-        nonlocal progress
-        progress = latest
-        if latest.step % checkpoint_every == 0 or latest.step == settings.steps or latest.stopped:
-            save(latest)
-        if callback is not None:
+        def masked(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+            return loss(vector if mask is None else vector * mask, step)  # No gradient: zero under Adam.
+
+        def stop(latest: Progress) -> str | None:
+            return None if watch is None else watch(latest, template.with_vector(latest.vector))
+
+        memories = {name: each for name, each in (("loss", memory), ("watch", watch)) if each is not None}
+        self._trainer = Trainer(masked, settings, start, memories=memories, stop=stop)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is no step left."""
+        return self._trainer.done
+
+    def step(self) -> None:
+        """Do one step.
+
+        Raises: AdaptationError if the loss stops being finite.
+        """
+        self._trainer.step()
+        if self.done or self._trainer.progress.step % self._every == 0:
+            self.save()
+        if self._callback is not None:
+            latest = self._trainer.progress
             record = latest.history[-1]
-            callback(latest.step, record["loss"], dict(record["parts"]), template.with_vector(latest.vector))
+            domain = self._template.with_vector(latest.vector)
+            self._callback(latest.step, record["loss"], dict(record["parts"]), domain)
 
-    def stop(latest: Progress) -> str | None:
-        return None if watch is None else watch(latest, template.with_vector(latest.vector))
+    def save(self) -> None:
+        """Write the checkpoint, unless that is done."""
+        latest = self._trainer.progress
+        if self._checkpoint is not None and latest.step > self._saved_step:
+            save_checkpoint(self._checkpoint, latest, self._identity)
+            self._saved_step = latest.step
 
-    save(progress)  # A path that cannot be written to is better found now than in the middle.
-    with _frozen(generator, *encoders), generator.synthesis.weights_held():
+    def result(self) -> AdaptationResult:
+        """Give what the run has led to."""
+        progress, watch = self._trainer.progress, self._watch
+        vector = progress.vector if watch is None else watch.choose(progress)
+        return AdaptationResult(
+            domain=self._finish(self._template.with_vector(_storable(vector))),
+            history=progress.history,
+            settings=self.settings,
+            seconds=progress.history[-1]["seconds"],
+            generator=self.generator,
+            stopped=progress.stopped,
+            watched=None if watch is None else watch.record(),
+        )
+
+
+def finish_runs(runs: Sequence[Run]) -> list[AdaptationResult]:
+    """Train domains of one generator side by side, a step of each in turn.
+
+    Raises: AdaptationError if a loss stops being finite; the other runs' checkpoints are saved.
+    """
+    for run in runs:
+        run.save()  # A path that cannot be written to is better found now than in the middle.
+    networks = [runs[0].generator, *runs[0].encoders]
+    with _frozen(*networks), runs[0].generator.synthesis.weights_held():
         try:
             with terminable():
-                progress = train(loss, settings, progress, on_step, memories=memories, stop=stop)
-        except AdaptationError:
-            raise  # What is not finite now would not be finite when resumed.
+                while pending := [run for run in runs if not run.done]:
+                    for run in pending:
+                        run.step()
         except BaseException:
-            save(progress)
+            for run in runs:
+                run.save()
             raise
-    vector = progress.vector if watch is None else watch.choose(progress)
-    return AdaptationResult(
-        domain=finish(template.with_vector(_storable(vector))),
-        history=progress.history,
-        settings=settings,
-        seconds=progress.history[-1]["seconds"],
-        generator=generator,
-        stopped=progress.stopped,
-        watched=None if watch is None else watch.record(),
-    )
+    return [run.result() for run in runs]
 
 
 def check_checkpointing(
@@ -146,21 +183,6 @@ def check_checkpointing(
         raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
     if checkpoint_every < 1:
         raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
-
-
-def decide_steps(wanted: int | Literal["auto"] | None, training: Training) -> tuple[int, float, bool]:
-    """How long to train.
-
-    Returns: the number of steps at most; the share of them in which the learning rate falls; and whether the
-        run ends at the knee, which may then be twice as late as the preset's end, at a level learning rate.
-
-    Raises: InputError if `wanted` is another text.
-    """
-    if wanted == "auto":
-        return 2 * training.steps, 0.0, True
-    if isinstance(wanted, str):
-        raise InputError(f"steps is {wanted!r}, expected a number or 'auto'")
-    return training.steps if wanted is None else wanted, training.decay_fraction, False
 
 
 def untrained(

@@ -12,6 +12,9 @@ import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from inspect import signature
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -21,16 +24,16 @@ from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synt
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
-from domainvec.adaptation.presets import default_training
+from domainvec.adaptation.presets import Training, default_training
 from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Run,
     check_checkpointing,
-    decide_steps,
     describe,
-    run,
+    finish_runs,
     training_resolution,
     untrained,
 )
@@ -38,16 +41,28 @@ from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.adaptation.sources import SourcePool, Sources, pool_file
 from domainvec.adaptation.training import Loss
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations import find_parameterization
 from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import InputError
-from domainvec.guidance.objective import Objective, default_guidance
+from domainvec.guidance.objective import Objective, Seen, default_guidance
 from domainvec.guidance.settings import Guidance
 from domainvec.stylegan2.download import cache_folder
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
+
+_SHARED = (
+    "guidance",
+    "batch_size",
+    "style_mixing",
+    "truncation_psi",
+    "noise",
+    "resolution",
+    "precision",
+    "source_pool",
+    "seed",
+)
+"""Settings that decide what a run sees of the source side."""
 
 
 def adapt(
@@ -130,81 +145,158 @@ def adapt(
     Warns:
         UnknownWordsWarning: if a prompt has words that none of the encoders was taught.
     """
+    options = {name: value for name, value in locals().items() if name not in ("generator", "encoder")}
+    return adapt_many(generator, encoder, [options])[0]
+
+
+def adapt_many(
+    generator: Generator,
+    encoder: AdaptationEncoder | Sequence[AdaptationEncoder],
+    jobs: Sequence[str | Mapping[str, Any]],
+    **shared: Any,  # noqa: ANN401
+) -> list[AdaptationResult]:
+    """Find several domains of one generator side by side, a step of each in turn.
+
+    Jobs that draw the same source pictures (same source of randomness, batch and guidance; targets,
+    parameterizations and learning rates may differ) share them, and what the encoders see in them. Each
+    result is that of `adapt` alone, bit for bit.
+
+    Args:
+        generator: the frozen generator.
+        encoder: one image-text encoder or several.
+        jobs: for each domain its target, or those arguments of `adapt` that are its own.
+        shared: arguments of `adapt` that are the same for all.
+
+    Returns: the result of each job; its seconds are those of all jobs together.
+
+    Raises:
+        InputError: as `adapt`, or for an argument that `adapt` has not; before anything is trained.
+        AdaptationError: as `adapt`. The checkpoints of all jobs are written then.
+
+    Example:
+        >>> results = dv.adapt_many(generator, encoders, ["a pencil sketch", "a zombie"], steps=100)
+    """
     if isinstance(encoder, str):
         raise InputError(f"encoder is the text {encoder!r}: load it with Encoder.from_pretrained first")
     encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
     if not encoders:
         raise InputError("got no encoder, expected one or several")
-    guidance = default_guidance(encoders) if guidance is None else guidance
-    training = default_training(guidance)
-    chosen = training.parameterization if parameterization is None else parameterization
-    form = find_parameterization(chosen)
-    if learning_rate is None:
-        learning_rate = training.learning_rate * form.relative_learning_rate
-    most, fall, until_knee = decide_steps(steps, training)
-    settings = AdaptationSettings(
-        target=target if isinstance(target, str) else tuple(target),
-        source=source,
-        guidance=guidance,
-        parameterization=chosen,
-        layers=layers,
-        steps=most,
-        until_knee=until_knee,
-        batch_size=training.batch_size if batch_size is None else batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=training.warmup_steps if warmup_steps is None else warmup_steps,
-        decay_fraction=fall if decay_fraction is None else decay_fraction,
-        style_mixing=training.style_mixing if style_mixing is None else style_mixing,
-        truncation_psi=truncation_psi,
-        noise=noise,
-        resolution=training_resolution(resolution, generator, encoders),
-        precision=precision or native_precision(next(generator.parameters()).device),
-        source_pool=source_pool,
-        seed=seed,
-    )
-    check_checkpointing(checkpoint, checkpoint_every, resume)
-    about = describe(settings, generator, encoders) | dict(metadata or {})
-    form, template, mask = untrained(settings, generator, about)
-    objective = text_objective(encoders, settings)
-    watch = None
-    if until_knee:
-        watch = KneeWatch(
-            generator,
-            encoders,
-            objective.text_targets,
-            template.vector,
-            resolution=settings.resolution,
-        )
-    pool = _source_pool(generator, objective, settings, about) if source_pool else None
+    if isinstance(jobs, str) or not jobs:
+        raise InputError(f"jobs is {jobs!r}, expected one or several, in a list")
+    sides: dict[tuple[object, ...], _SourceSide] = {}
+    runs = []
+    for job in jobs:
+        own = {"target": job} if isinstance(job, str) else dict(job)
+        runs.append(_text_run(generator, encoders, sides, {**shared, **own}))
     try:
-        return run(
-            _text_loss(generator, objective, template, settings, mask, pool),
-            settings,
-            generator=generator,
-            encoders=encoders,
-            template=template,
-            finish=form.finish,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-            resume=resume,
-            callback=callback,
-            watch=watch,
-        )
+        return finish_runs(runs)
     finally:
-        if pool is not None:
-            pool.save()
+        for side in sides.values():
+            side.save()
 
 
-def text_objective(encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings) -> Objective:
+def _text_run(
+    generator: Generator,
+    encoders: Sequence[AdaptationEncoder],
+    sides: dict[tuple[object, ...], _SourceSide],
+    options: Mapping[str, Any],
+) -> Run:
+    """Prepare a run from arguments of `adapt`."""
+    defaults = {name: each.default for name, each in signature(adapt).parameters.items()}
+    del defaults["generator"], defaults["encoder"]
+    if unknown := options.keys() - defaults.keys():
+        raise InputError(f"adapt has no argument {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
+    if "target" not in options:
+        raise InputError("a job has no target; expected a text, or several that are averaged")
+    given = SimpleNamespace(**{**defaults, **options})
+    guidance = default_guidance(encoders) if given.guidance is None else given.guidance
+    settings = AdaptationSettings(
+        target=given.target if isinstance(given.target, str) else tuple(given.target),
+        source=given.source,
+        guidance=guidance,
+        **default_training(guidance).complete(
+            **{field.name: getattr(given, field.name) for field in fields(Training)}
+        ),
+        layers=given.layers,
+        truncation_psi=given.truncation_psi,
+        noise=given.noise,
+        resolution=training_resolution(given.resolution, generator, encoders),
+        precision=given.precision or native_precision(next(generator.parameters()).device),
+        source_pool=given.source_pool,
+        seed=given.seed,
+    )
+    check_checkpointing(given.checkpoint, given.checkpoint_every, given.resume)
+    about = describe(settings, generator, encoders) | dict(given.metadata or {})
+    form, template, mask = untrained(settings, generator, about)
+    objective = text_objective(encoders, settings, stacklevel=5)
+    key = tuple(getattr(settings, name) for name in _SHARED)
+    if key not in sides:
+        pool = _source_pool(generator, objective, settings, about) if settings.source_pool else None
+        sides[key] = _SourceSide(generator, settings, pool)
+    watch = None
+    if settings.until_knee:
+        targets = objective.text_targets
+        watch = KneeWatch(generator, encoders, targets, template.vector, resolution=settings.resolution)
+    return Run(
+        _text_loss(generator, objective, template, settings, sides[key]),
+        settings,
+        generator=generator,
+        encoders=encoders,
+        template=template,
+        mask=mask,
+        finish=form.finish,
+        checkpoint=given.checkpoint,
+        checkpoint_every=given.checkpoint_every,
+        resume=given.resume,
+        callback=given.callback,
+        watch=watch,
+    )
+
+
+def text_objective(
+    encoders: Sequence[AdaptationEncoder], settings: AdaptationSettings, stacklevel: int = 3
+) -> Objective:
     """Embed the prompts; what no encoder can read in them is said once, and not of every template."""
     several = len(settings.targets) > 1
     prompts = {f"target {n}" if several else "target": text for n, text in enumerate(settings.targets, 1)}
     unknown = describe_unknown_words(encoders, prompts | {"source": settings.source})
     if unknown:
-        warnings.warn(unknown, UnknownWordsWarning, stacklevel=3)
+        warnings.warn(unknown, UnknownWordsWarning, stacklevel=stacklevel)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordsWarning)
         return Objective(encoders, settings.guidance, settings.targets, settings.source)
+
+
+class _SourceSide:
+    """What a step starts from, whatever the domain: latents, and their pictures as the encoders see them."""
+
+    def __init__(self, generator: Generator, settings: AdaptationSettings, pool: SourcePool | None) -> None:
+        self._generator, self._settings, self._pool = generator, settings, pool
+        self._step: int | None = None
+
+    def at(self, step: int, objective: Objective) -> tuple[Tensor, Seen]:
+        """Give latents (N, num_ws, w_dim) and what is seen in their pictures; the last step is kept."""
+        if step != self._step:
+            settings = self._settings
+            sources = self._draw(step)
+            with encoding(settings, sources.w.device):
+                rng = step_rng(settings.seed, step, "views")
+                seen = objective.see(sources.images, generator=rng, embeddings=sources.embeddings)
+            self._kept, self._step = (sources.w, seen), step
+        return self._kept
+
+    def save(self) -> None:
+        """Keep the pool's pictures for other runs."""
+        if self._pool is not None:
+            self._pool.save()
+
+    def _draw(self, step: int) -> Sources:
+        settings, generator = self._settings, self._generator
+        if self._pool is not None:
+            return self._pool.draw(settings.seed, step, settings.batch_size)
+        with torch.no_grad():
+            w = draw_step(generator, settings, step)
+            return Sources(w, synthesize(generator, settings, w, step, None), None)
 
 
 def _text_loss(
@@ -212,32 +304,15 @@ def _text_loss(
     objective: Objective,
     template: Domain,
     settings: AdaptationSettings,
-    mask: Tensor | None,
-    pool: SourcePool | None,
+    sources: _SourceSide,
 ) -> Loss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
-    device = start.device
-
-    def draw_sources(step: int) -> Sources:
-        if pool is not None:
-            return pool.draw(settings.seed, step, settings.batch_size)
-        with torch.no_grad():
-            w = draw_step(generator, settings, step)
-            return Sources(w, synthesize(generator, settings, w, step, None), None)
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        if mask is not None:
-            vector = vector * mask  # What gets no gradient stays zero under Adam.
-        sources = draw_sources(step)
-        adapted_images = synthesize(generator, settings, sources.w, step, template.with_vector(vector))
-        with encoding(settings, device):
-            return objective(
-                adapted_images,
-                sources.images,
-                generator=step_rng(settings.seed, step, "views"),
-                domain_l2=(vector - start).square().mean(),
-                source_embeddings=sources.embeddings,
-            )
+        w, seen = sources.at(step, objective)
+        adapted_images = synthesize(generator, settings, w, step, template.with_vector(vector))
+        with encoding(settings, start.device):
+            return objective.compare(adapted_images, seen, domain_l2=(vector - start).square().mean())
 
     return loss
 

@@ -1,4 +1,4 @@
-"""The training loop: Adam on one vector, from wherever a run stands."""
+"""Adam on one vector, a step at a time, from wherever a run stands."""
 
 from __future__ import annotations
 
@@ -64,61 +64,68 @@ class Progress:
         return self.history[-1].get("stopped") if self.history else None
 
 
-def train(
-    loss: Loss,
-    settings: AdaptationSettings,
-    start: Progress,
-    on_step: Callable[[Progress], object],
-    *,
-    memories: Mapping[str, Memory] = MappingProxyType({}),
-    stop: Callable[[Progress], str | None] = lambda progress: None,
-) -> Progress:
-    """Minimize a loss of one vector with Adam (Kingma & Ba 2015, arXiv:1412.6980).
+class Trainer:
+    """Minimizes a loss of one vector with Adam (Kingma & Ba 2015, arXiv:1412.6980).
 
     Args:
         loss: takes the vector (P,), which requires gradients, and the step, counted from 0; gives a scalar
             and its parts.
         settings: number of steps, learning rate and betas.
         start: where to begin or to go on.
-        on_step: called after each step with where the run stands then; what it raises ends the run.
         memories: what changes besides the vector, by name; it is restored from the start and kept after each
             step.
-        stop: asked after each step, before `on_step`; a reason ends the run.
-
-    Returns: where the run stands in the end.
-
-    Raises: AdaptationError if the loss or its gradient is not finite.
+        stop: asked after each step; a reason ends the run.
     """
-    progress = start
-    vector = start.vector.clone().requires_grad_()
-    optimizer = torch.optim.Adam([vector], lr=settings.learning_rate, betas=settings.betas)
-    if start.step:
-        optimizer.state[vector] = {
-            "step": torch.tensor(float(start.step)),
-            "exp_avg": start.mean.clone(),
-            "exp_avg_sq": start.mean_square.clone(),
-        }
-    for name, memory in memories.items():
-        mark = f"{name}."
-        if kept := {key.removeprefix(mark): t for key, t in start.state.items() if key.startswith(mark)}:
-            memory.restore(kept)
-    if start.stopped:
-        return start
-    began = time.perf_counter() - (start.history[-1]["seconds"] if start.history else 0.0)
-    for step in range(start.step, settings.steps):
-        value, parts = loss(vector, step)
+
+    def __init__(
+        self,
+        loss: Loss,
+        settings: AdaptationSettings,
+        start: Progress,
+        *,
+        memories: Mapping[str, Memory] = MappingProxyType({}),
+        stop: Callable[[Progress], str | None] = lambda progress: None,
+    ) -> None:
+        self.progress = start
+        self._loss, self._settings, self._memories, self._stop = loss, settings, memories, stop
+        self._vector = start.vector.clone().requires_grad_()
+        self._optimizer = torch.optim.Adam([self._vector], lr=settings.learning_rate, betas=settings.betas)
+        if start.step:
+            self._optimizer.state[self._vector] = {
+                "step": torch.tensor(float(start.step)),
+                "exp_avg": start.mean.clone(),
+                "exp_avg_sq": start.mean_square.clone(),
+            }
+        for name, memory in memories.items():
+            mark = f"{name}."
+            if kept := {key.removeprefix(mark): t for key, t in start.state.items() if key.startswith(mark)}:
+                memory.restore(kept)
+        self._began = time.perf_counter() - (start.history[-1]["seconds"] if start.history else 0.0)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is no step left."""
+        return self.progress.stopped is not None or self.progress.step >= self._settings.steps
+
+    def step(self) -> None:
+        """Do one step, after which `progress` stands there.
+
+        Raises: AdaptationError if the loss or its gradient is not finite.
+        """
+        vector, optimizer, settings, progress = self._vector, self._optimizer, self._settings, self.progress
+        value, parts = self._loss(vector, progress.step)
         if value.isfinite():
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
         if vector.grad is None or not value.isfinite() or not vector.grad.isfinite().all():
             raise AdaptationError(_diverged(progress, settings, value))
-        optimizer.param_groups[0]["lr"] = settings.learning_rate_at(step)
+        optimizer.param_groups[0]["lr"] = settings.learning_rate_at(progress.step)
         optimizer.step()
         record: dict[str, Any] = {
-            "step": step + 1,
+            "step": progress.step + 1,
             "loss": value.item(),
             "parts": {name: part.item() for name, part in parts.items()},
-            "seconds": time.perf_counter() - began,
+            "seconds": time.perf_counter() - self._began,
         }
         moments = optimizer.state[vector]
         progress = Progress(
@@ -127,14 +134,12 @@ def train(
             moments["exp_avg_sq"].clone(),
             [*progress.history, record],
         )
-        if (reason := stop(progress)) is not None:
+        if (reason := self._stop(progress)) is not None:
             record["stopped"] = reason
-        state = {f"{name}.{key}": t for name, memory in memories.items() for key, t in memory.state().items()}
-        progress = replace(progress, state=state)
-        on_step(progress)
-        if progress.stopped:
-            break
-    return progress
+        kept = {
+            f"{name}.{key}": t for name, memory in self._memories.items() for key, t in memory.state().items()
+        }
+        self.progress = replace(progress, state=kept)
 
 
 def _diverged(progress: Progress, settings: AdaptationSettings, value: Tensor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -49,6 +50,28 @@ def default_guidance(encoders: Sequence[ImageTextEncoder]) -> Guidance:
             f"the encoders {sorted(wanted)} suit different guidance; pass guidance= to say which one to use"
         )
     return next(iter(wanted.values()), PUBLISHED)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The source side of a batch, as the encoders see it: nothing in it depends on the domain.
+
+    Args:
+        images: G(w), (N, 3, H, W), or None where only embeddings are needed.
+        embeddings: for each encoder those of each view, (N, D).
+        generator_state: of the random numbers with which the adapted pictures are viewed.
+    """
+
+    images: Tensor | None
+    embeddings: Sequence[Sequence[Tensor]]
+    generator_state: Tensor
+
+    @property
+    def pictures(self) -> Tensor:
+        """The images, where they are needed."""
+        if self.images is None:
+            raise InputError("the guidance compares source pictures; pass source_images")
+        return self.images
 
 
 class Objective:
@@ -116,24 +139,48 @@ class Objective:
         with torch.no_grad():
             return [encoder.encode_images(images.float()) for encoder in self.encoders]
 
-    def __call__(
+    def see(
         self,
-        adapted_images: Tensor,
         source_images: Tensor | None,
         *,
         generator: torch.Generator,
-        domain_l2: Tensor | None = None,
-        source_embeddings: Sequence[Tensor] | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss of a batch.
+        embeddings: Sequence[Tensor] | None = None,
+    ) -> Seen:
+        """Look at the source side of a batch; objectives with these encoders and this guidance can share it.
 
         Args:
-            adapted_images: G_d(w), (N, 3, H, W), about [-1, 1]; the loss is differentiable in them.
-            source_images: G(w) of the same latents, (N, 3, H, W); no gradient goes here. None is enough where
-                their embeddings are given and `compares_images` is false.
-            generator: CPU generator of the random views. Two calls with it in the same state are equal.
+            source_images: G(w), (N, 3, H, W); no gradient goes here. None is enough where their embeddings
+                are given and `compares_images` is false.
+            generator: CPU generator of the random views; the adapted pictures' views go on where it ends.
+            embeddings: what `embed` gives for the source pictures, if that is known already.
+
+        Raises: InputError if the source pictures are missing.
+        """
+        settings = self.guidance
+        if source_images is None and (self.compares_images or embeddings is None):
+            raise InputError("the guidance compares source pictures; pass source_images")
+        images = None if source_images is None else source_images.detach().float()
+        before = generator.get_state()
+        views = [] if images is None else self._views(images, generator)
+        after = generator.get_state() if settings.independent_views else before
+        known = embeddings if self._shows_whole else None
+        if known is not None:
+            views = views[1:]
+        with torch.no_grad():
+            looks = [_encode(encoder, views) for encoder in self.encoders]
+        if known is not None:
+            looks = [[whole, *rest] for whole, rest in zip(known, looks, strict=True)]
+        return Seen(images, looks, after)
+
+    def compare(
+        self, adapted_images: Tensor, source: Seen, *, domain_l2: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of a batch, differentiable in the adapted pictures.
+
+        Args:
+            adapted_images: G_d(w), (N, 3, H, W), about [-1, 1].
+            source: what `see` gave for G(w) of the same latents.
             domain_l2: mean square of the domain's numbers; needed when the weight `l2` is above 0.
-            source_embeddings: what `embed` gives for the source pictures, if that is known already.
 
         Returns:
             The weighted sum, a float32 scalar, and the detached terms before weighting by name
@@ -141,39 +188,37 @@ class Objective:
             weight 0 are left out.
 
         Raises:
-            InputError: if `domain_l2` or the source pictures are missing.
+            InputError: if `domain_l2` is missing.
             ShapeError: if the batches differ, or hold one picture and the in-domain angle has a weight.
         """
         weights = self.guidance
         terms: dict[str, Tensor] = {}
-        if source_images is None and (self.compares_images or source_embeddings is None):
-            raise InputError("the guidance compares source pictures; pass source_images")
-        source_images = adapted_images[:0] if source_images is None else source_images
-        source_images = source_images.detach().float()
         adapted_images = adapted_images.float()
         if weights.out_of_range > 0:
             terms["out_of_range"] = out_of_range_loss(adapted_images)
         if weights.chroma > 0:
-            terms["chroma"] = chroma_loss(adapted_images, source_images)
+            terms["chroma"] = chroma_loss(adapted_images, source.pictures)
         seen = squash(adapted_images) if weights.out_of_range > 0 else adapted_images
         if weights.edges > 0:
-            terms["edges"] = edge_loss(seen, source_images)
+            terms["edges"] = edge_loss(seen, source.pictures)
         if weights.l2 > 0:
             if domain_l2 is None:
                 raise InputError("the guidance has an l2 weight; pass domain_l2, the domain's mean square")
             terms["l2"] = domain_l2
 
-        adapted_views, source_views = self._views(seen, source_images, generator)
-        known = [None] * len(self.encoders) if source_embeddings is None else source_embeddings
-        for encoder, (text_target, text_source), whole in zip(self.encoders, self._texts, known, strict=True):
-            sources = self._embed_views(encoder, source_views, whole)
-            targets = encoder.encode_images(torch.cat(adapted_views)).chunk(len(adapted_views))
+        generator = torch.Generator()
+        generator.set_state(source.generator_state)
+        views = self._views(seen, generator)
+        for encoder, (text_target, text_source), sources in zip(
+            self.encoders, self._texts, source.embeddings, strict=True
+        ):
+            targets = _encode(encoder, views)
             share = 1 / len(self.encoders)
             if weights.in_domain_angle > 0:
                 _add(terms, "in_domain_angle", share * in_domain_angle_loss(targets[0], sources[0]))
-            views = slice(1, None) if len(targets) > self.guidance.views else slice(None)
-            for image_target, image_source in zip(targets[views], sources[views], strict=True):
-                part = share / self.guidance.views
+            chosen = slice(1, None) if len(targets) > weights.views else slice(None)
+            for image_target, image_source in zip(targets[chosen], sources[chosen], strict=True):
+                part = share / weights.views
                 if weights.direction > 0:
                     loss = direction_loss(
                         image_target, image_source, text_target, text_source, shortest_shift=_SHORTEST_SHIFT
@@ -185,36 +230,33 @@ class Objective:
         total = torch.stack([getattr(weights, name) * term.float() for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}
 
-    def _embed_views(
-        self, encoder: ImageTextEncoder, views: list[Tensor], whole: Tensor | None
-    ) -> Sequence[Tensor]:
-        """Embed source views; the whole pictures, where they are among them, come first and may be known."""
-        known = [] if whole is None or not self._shows_whole else [whole]
-        views = views[len(known) :]
-        if not views:
-            return known
-        with torch.no_grad():
-            return [*known, *encoder.encode_images(torch.cat(views)).chunk(len(views))]
+    def __call__(
+        self,
+        adapted_images: Tensor,
+        source_images: Tensor,
+        *,
+        generator: torch.Generator,
+        domain_l2: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See the source pictures, then compare: for those who do it once."""
+        return self.compare(adapted_images, self.see(source_images, generator=generator), domain_l2=domain_l2)
 
     @property
     def _shows_whole(self) -> bool:
         return self.guidance.augmentation is None or self.guidance.in_domain_angle > 0
 
-    def _views(
-        self, adapted: Tensor, source: Tensor, generator: torch.Generator
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Give what the encoders see: whole pictures first where a term needs them, then the views."""
+    def _views(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Give what the encoders see: the whole pictures first where a term needs them, then the views."""
         settings = self.guidance
+        whole = [images] if self._shows_whole else []
         if settings.augmentation is None:
-            return [adapted], [source]
-        adapted_views, source_views = ([adapted], [source]) if self._shows_whole else ([], [])
-        for _ in range(settings.views):
-            before = generator.get_state()
-            source_views.append(augment(source, settings.augmentation, generator))
-            if not settings.independent_views:
-                generator.set_state(before)
-            adapted_views.append(augment(adapted, settings.augmentation, generator))
-        return adapted_views, source_views
+            return whole
+        return whole + [augment(images, settings.augmentation, generator) for _ in range(settings.views)]
+
+
+def _encode(encoder: ImageTextEncoder, views: Sequence[Tensor]) -> list[Tensor]:
+    """Embed views in one batch, (N, D) each."""
+    return list(encoder.encode_images(torch.cat([*views])).chunk(len(views))) if views else []
 
 
 def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:
