@@ -63,7 +63,7 @@ DOMAINS = (
     "sepia",
     "anime",
 )
-CHOOSING = ("charcoal", "robot", "comic")
+CHOOSING = ("robot", "comic")
 """Domains that learning rates are chosen on; not in the table."""
 FACTORS = (0.3, 1.0, 3.0)
 """Of the preset's learning rate, to choose from."""
@@ -148,6 +148,7 @@ def adapt(
     seed: int,
     factor: float,
     steps: int | None,
+    batch_size: int,
     pictures: Path,
 ) -> dict[str, Any]:
     """Learn a domain, and measure it on the way and at the end."""
@@ -169,6 +170,7 @@ def adapt(
         "parameterization": parameterization,
         "seed": seed,
         "steps": steps,
+        "batch_size": batch_size,
         "learning_rate": rate,
         "callback": look,
     }
@@ -230,6 +232,7 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
                         0,
                         factor,
                         options.steps,
+                        options.batch_size,
                         options.runs / "rates",
                     )
                     for name in CHOOSING
@@ -397,6 +400,7 @@ def main() -> None:
     parser.add_argument("--domains", nargs="+", default=list(DOMAINS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="the way's own by default")
+    parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
     parser.add_argument("--quick", action="store_true", help="a small table that says little")
     parser.add_argument("--json", type=Path, help="write the rows there, too")
@@ -424,6 +428,7 @@ def main() -> None:
             seed,
             rates.get(f"{way} {form}", 1.0),
             options.steps,
+            options.batch_size,
             options.output,
         )
         for seed in options.seeds

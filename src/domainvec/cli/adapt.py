@@ -16,6 +16,22 @@ _ENCODERS = {"faces": ("faces-clip", "faces-clip-robust")}
 _CLIP = ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch16")
 
 
+def default_encoders(generator: str) -> tuple[str, ...]:
+    """Name the encoders that suit a generator."""
+    return _ENCODERS.get(generator, _CLIP)
+
+
+def describe_generator(generator: str) -> dict[str, str]:
+    """Say in a domain's metadata what it was made with: the generator's name, and the licence if known."""
+    from domainvec.stylegan2.download import LICENSE, PUBLISHED
+    from domainvec.stylegan2.pretrained import BUNDLED
+
+    about = {"generator": Path(generator).name}
+    if generator in BUNDLED or generator in PUBLISHED:
+        about["license"] = "Apache-2.0" if generator in BUNDLED else LICENSE
+    return about
+
+
 class Precision(str, Enum):
     """Number formats of the feature maps."""
 
@@ -178,19 +194,13 @@ def adapt(
     from domainvec.guidance.settings import FACES, PUBLISHED
     from domainvec.picture_files import PictureFile, PictureFolder
     from domainvec.stylegan2 import Generator
-    from domainvec.stylegan2.download import LICENSE
-    from domainvec.stylegan2.download import PUBLISHED as PUBLISHED_CHECKPOINTS
-    from domainvec.stylegan2.pretrained import BUNDLED
 
     where = prepare(device, threads)
     picture = None if to_image is None else PictureFile.read(to_image)
     folder = None if to_images is None else PictureFolder.read(to_images)
     model = Generator.from_pretrained(generator, device=where)
-    names = encoder or _ENCODERS.get(generator, _CLIP)
+    names = encoder or default_encoders(generator)
     encoders = [Encoder.from_pretrained(name, device=where) for name in names]
-    about = {"generator": Path(generator).name}
-    if generator in BUNDLED or generator in PUBLISHED_CHECKPOINTS:
-        about["license"] = "Apache-2.0" if generator in BUNDLED else LICENSE
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
     usual = adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
@@ -238,7 +248,7 @@ def adapt(
                 "checkpoint_every": checkpoint_every,
                 "resume": resume,
                 "callback": on_step,
-                "metadata": about,
+                "metadata": describe_generator(generator),
             }
             text = targets or None
             if picture is not None:

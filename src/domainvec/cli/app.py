@@ -11,6 +11,7 @@ import typer
 
 import domainvec
 from domainvec.cli.adapt import adapt
+from domainvec.cli.adapt_many import adapt_many
 from domainvec.cli.arguments import Debug
 from domainvec.cli.convert import convert
 from domainvec.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Learn a domain from a text, a picture or several.")(adapt)
+app.command(short_help="Learn a domain for each line of a file.")(adapt_many)
 app.command(short_help="Draw pictures, in the generator's own domain and in others.")(generate)
 app.command(short_help="Write the weighted sum of domains.")(mix)
 app.command(short_help="Say what a checkpoint or a domain file is.")(info)

@@ -1,0 +1,135 @@
+"""`domainvec adapt-many`: a list of texts to a folder of domains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from domainvec.cli.adapt import default_encoders, describe_generator
+from domainvec.cli.arguments import Debug, Device, GeneratorName, Threads, file_name
+
+if TYPE_CHECKING:
+    from domainvec.domains import Domain
+
+
+def adapt_many(
+    prompts: Annotated[Path, typer.Argument(help="A text file: what to become, one domain a line.")],
+    generator: GeneratorName = "faces",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the domain files go.")
+    ] = Path("domains"),
+    source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
+    together: Annotated[
+        int, typer.Option(min=1, help="How many domains are trained side by side from the same pictures.")
+    ] = 8,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="An image-text encoder; repeat it for several.  [default: the generator's]"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How many steps.  [default: what suits the encoder]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
+    parameterization: Annotated[
+        str | None, typer.Option(help="Which numbers are learnt.  [default: what suits the encoder]")
+    ] = None,
+    source_pool: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="As for `adapt`: draw from N latents kept in the cache."),
+    ] = 0,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 25,
+    device: Device = None,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Learn many domains of one generator: each line of a file becomes a domain file.
+
+    The pictures that training starts from, and what the encoders see in them, are shared by the domains that
+    are trained side by side. Each result is the one that `adapt` gives. The same command goes on where a
+    stopped one was: domains whose files are there are not made again.
+    """
+    texts = _read(prompts)
+    files = {text: output / f"{file_name(text)}.safetensors" for text in texts}
+    missing = [text for text, file in files.items() if not file.exists()]
+    if len(missing) < len(texts):
+        typer.echo(f"{len(texts) - len(missing)} of {len(texts)} domains are in {output} already", err=True)
+    if not missing:
+        return
+
+    import domainvec as dv
+    from domainvec.adaptation import default_training
+    from domainvec.cli.machine import prepare
+    from domainvec.cli.progress import step_progress
+    from domainvec.guidance.objective import default_guidance
+
+    where = prepare(device, threads)
+    model = dv.Generator.from_pretrained(generator, device=where)
+    names = encoder or default_encoders(generator)
+    encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
+    total = steps or default_training(default_guidance(encoders)).steps
+    output.mkdir(parents=True, exist_ok=True)
+    typer.echo(f"{len(missing)} domains, {total} steps each: {generator}, guided by {', '.join(names)}")
+    try:
+        with step_progress(total * len(missing)) as report:
+            for first in range(0, len(missing), together):
+                group = missing[first : first + together]
+                done = dict.fromkeys(group, 0)
+
+                def job(text: str, done: dict[str, int] = done, before: int = first) -> dict[str, Any]:
+                    def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
+                        done[text] = step
+                        report(before * total + sum(done.values()), loss)
+
+                    return {
+                        "target": text,
+                        "checkpoint": files[text].with_suffix(".ckpt"),
+                        "resume": True,
+                        "callback": on_step,
+                    }
+
+                results = dv.adapt_many(
+                    model,
+                    encoders,
+                    [job(text) for text in group],
+                    source=source,
+                    steps=total,
+                    seed=seed,
+                    parameterization=parameterization,
+                    source_pool=source_pool,
+                    checkpoint_every=checkpoint_every,
+                    metadata=describe_generator(generator),
+                )
+                for text, result in zip(group, results, strict=True):
+                    result.save(files[text])
+                    files[text].with_suffix(".ckpt").unlink(missing_ok=True)
+                    size = files[text].stat().st_size / 1000
+                    typer.echo(f"{files[text]}: {text!r}, {result.domain.size:,} numbers, {size:.1f} kB")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise SystemExit(code) from None
+
+
+def _read(prompts: Path) -> list[str]:
+    """Read the texts, one a line; empty lines and those that begin with # say nothing.
+
+    Raises: typer.BadParameter if there is none, or two would have one file name.
+    """
+    try:
+        lines = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{prompts} is no text file", param_hint="PROMPTS") from None
+    texts = [line for line in lines if line and not line.startswith("#")]
+    if not texts:
+        raise typer.BadParameter(f"{prompts} has no text in it", param_hint="PROMPTS")
+    named: dict[str, str] = {}
+    for text in texts:
+        other = named.setdefault(file_name(text), text)
+        if other is not text:
+            raise typer.BadParameter(
+                f"{other!r} and {text!r} would both be {file_name(text)}.safetensors: change one",
+                param_hint="PROMPTS",
+            )
+    return texts

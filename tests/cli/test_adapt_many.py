@@ -1,0 +1,78 @@
+import json
+
+import pytest
+import torch
+
+from domainvec.cli import adapt_many
+from domainvec.domains import Domain
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("# styles\na pencil sketch\n\n  a zombie \na zombie sketch\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def command(prompts, tiny_generator_folder, tiny_encoder_folder):
+    return ["adapt-many", prompts, tiny_generator_folder, "--encoder", tiny_encoder_folder, "--steps", 2]
+
+
+def test_each_line_becomes_a_domain(run, tmp_path, command, tiny_generator_folder, tiny_encoder_folder):
+    folder = tmp_path / "styles"
+    code, out, err = run(*command, "-o", folder, "--together", 2, "--seed", 5)
+    assert code == 0, err
+    names = ["a-pencil-sketch", "a-zombie", "a-zombie-sketch"]
+    expected = {f"{name}.{suffix}" for name in names for suffix in ("json", "png", "safetensors")}
+    assert {file.name for file in folder.iterdir()} == expected
+    assert "step 6/6" in err and out.count(" kB") == 3
+    options = ["--encoder", tiny_encoder_folder, "--steps", 2, "--seed", 5, "-o", tmp_path / "alone"]
+    assert run("adapt", tiny_generator_folder, "--to", "a zombie", *options)[0] == 0
+    together, alone = (
+        Domain.load(folder / "a-zombie.safetensors"),
+        Domain.load(tmp_path / "alone.safetensors"),
+    )
+    assert torch.equal(together.vector, alone.vector) and together.metadata == alone.metadata
+
+
+def test_a_stopped_command_goes_on(run, tmp_path, command, monkeypatch):
+    folder = tmp_path / "styles"
+    real = adapt_many.file_name
+    assert run(*command, "-o", tmp_path / "whole")[0] == 0
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("domainvec.adaptation.result.AdaptationResult.save", stop)
+        code, _, err = run(*command, "-o", folder, "--together", 2)
+    assert code == 130 and "the same command goes on" in err
+    kept = sorted(file.name for file in folder.iterdir())
+    assert kept == [f"{real(text)}.ckpt" for text in ("a pencil sketch", "a zombie")]
+    assert run(*command, "-o", folder, "--together", 2)[0] == 0
+    for file in (tmp_path / "whole").glob("*.safetensors"):
+        assert torch.equal(Domain.load(file).vector, Domain.load(folder / file.name).vector)
+    code, out, err = run(*command, "-o", folder)
+    assert (code, out) == (0, "") and "3 of 3 domains are in" in err
+    history = json.loads((folder / "a-zombie.json").read_text())["history"]
+    assert [record["step"] for record in history] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"# nothing\n\n", "has no text in it"),
+        (b"\xff\xfe\x00", "is no text file"),
+        (b"a zombie\nA zombie!\n", "'a zombie' and 'A zombie!' would both be a-zombie.safetensors"),
+    ],
+)
+def test_a_bad_list_is_refused(run, prompts, command, content, message):
+    prompts.write_bytes(content)
+    code, _, err = run(*command)
+    assert code == 2 and message in " ".join(err.split())
+
+
+def test_a_missing_list_is_named(run, tmp_path):
+    code, _, err = run("adapt-many", tmp_path / "none.txt")
+    assert code == 1 and "none.txt: No such file" in err
