@@ -76,7 +76,7 @@ def test_defaults_follow_the_guidance(generator) -> None:
     robust = dv.adapt(toy_generator(32), encoder, "red", steps=1, learning_rate=0.01).settings
     assert (robust.parameterization, robust.batch_size, robust.style_mixing) == ("modulation+rgb", 8, 0.0)
     assert (robust.learning_rate, robust.warmup_steps, robust.decay_fraction) == (0.01, 10, 0.4)
-    assert default_training(FACES).steps == 160
+    assert default_training(FACES).steps == 240
 
 
 def test_callback_is_told_of_each_step(generator, encoder) -> None:
@@ -404,7 +404,7 @@ def test_bfloat16(generator, encoder) -> None:
         ({"steps": 0}, "steps is 0"),
         ({"steps": 2.5}, "steps is 2.5"),
         ({"batch_size": 0}, "batch_size is 0"),
-        ({"batch_size": 1}, "in-domain angle compares"),
+        ({"batch_size": 1}, "in-domain angle and the tones compare"),
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"warmup_steps": -1}, "warmup_steps is -1"),

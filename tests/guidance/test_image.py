@@ -71,7 +71,14 @@ def test_the_sum_is_that_of_its_terms_and_reaches_the_pictures():
     style, inversion = torch.rand(2, 1, 3, 32, 32, generator=rng) * 2 - 1
     adapted, source = torch.rand(2, 3, 3, 32, 32, generator=rng) * 2 - 1
     guidance = ImageGuidance(
-        tokens=2.0, in_domain_angle=1.0, edges=0.5, chroma=1.0, out_of_range=4.0, l2=0.1, within=0.5
+        tokens=2.0,
+        in_domain_angle=1.0,
+        edges=0.5,
+        tones=0.7,
+        chroma=1.0,
+        out_of_range=4.0,
+        l2=0.1,
+        within=0.5,
     )
     objective = ImageObjective([Eye(), Eye()], guidance, style, inversion)
     adapted.requires_grad_()

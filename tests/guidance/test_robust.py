@@ -11,6 +11,7 @@ from domainvec.guidance.robust import (
     edge_loss,
     out_of_range_loss,
     squash,
+    tone_loss,
 )
 
 STILL = Augmentation(crop=(1, 1), rotation=0, flip=0, contrast=0, brightness=0, tint=0, noise=0, blur=0)
@@ -99,6 +100,21 @@ def test_edges_ignore_colour_and_contrast_but_not_place(size):
     assert edge_loss(source, source) == pytest.approx(0, abs=1e-2)
     assert edge_loss(inverted, source) == pytest.approx(0, abs=2e-2)
     assert edge_loss(source.roll(size // 3, dims=-1), source) > 0.3
+
+
+def test_tones_ask_who_is_darker_and_not_how_dark_all_are():
+    source = pictures()
+    assert tone_loss(source, source) == pytest.approx(0, abs=1e-3)
+    assert tone_loss(0.4 * source - 0.3 + pictures(seed=9)[:1], source) == pytest.approx(0, abs=1e-2)
+    assert tone_loss(-source, source) == pytest.approx(2, abs=1e-3)
+    assert tone_loss(source.roll(1, dims=0), source) > 0.9
+    coloured = source + torch.tensor([0.587, -0.299, 0.0])[:, None, None] * torch.randn(3, 1, 1, 1)
+    assert tone_loss(coloured, source) == pytest.approx(0, abs=1e-3)
+    alike = source[:1].repeat(2, 1, 1, 1).requires_grad_(True)
+    tone_loss(alike, source[:2]).backward()
+    assert torch.isfinite(alike.grad).all()
+    with pytest.raises(ShapeError, match="got one picture; the tone term compares"):
+        tone_loss(source[:1], source[:1])
 
 
 def test_edges_of_a_flat_picture_have_finite_gradients():

@@ -177,7 +177,7 @@ def adapt_to_images(
     form, template, mask = untrained(settings, generator, about)
     text = None
     if target is not None and text_weight > 0:
-        bare = replace(guidance, edges=0, chroma=0, out_of_range=0, l2=0)
+        bare = replace(guidance, edges=0, tones=0, chroma=0, out_of_range=0, l2=0)
         text = text_objective(encoders, replace(settings, guidance=bare))
     if discriminator is None:
         discriminator = fresh_discriminator(generator.resolution, seed)

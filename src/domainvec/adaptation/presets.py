@@ -57,7 +57,7 @@ PUBLISHED_TRAINING = Training(
 
 ROBUST_TRAINING = Training(
     parameterization="modulation+rgb",
-    steps=160,
+    steps=240,
     batch_size=8,
     learning_rate=0.05,
     warmup_steps=10,

@@ -112,13 +112,12 @@ class AdaptationSettings:
         _one_of("precision", self.precision, get_args(Precision))
         _require("steps", self.steps, _whole(self.steps, 1), "a whole number from 1")
         _require("batch_size", self.batch_size, _whole(self.batch_size, 1), "a whole number from 1")
-        angle = self.target is not None and self.guidance.in_domain_angle > 0
-        if self.image is not None:
-            angle = angle or self.image.guidance.in_domain_angle > 0
-        if self.batch_size == 1 and angle:
+        guidances: list[Guidance | ImageGuidance] = [] if self.target is None else [self.guidance]
+        guidances += [] if self.image is None else [self.image.guidance]
+        if self.batch_size == 1 and any(each.in_domain_angle or each.tones for each in guidances):
             raise InputError(
-                "batch_size is 1, but the in-domain angle compares pictures of a batch: expected 2 or more, "
-                "or a guidance without it (in_domain_angle=0)"
+                "batch_size is 1, but the in-domain angle and the tones compare pictures of a batch: "
+                "expected 2 or more, or a guidance without them (in_domain_angle=0, tones=0)"
             )
         _require("source_pool", self.source_pool, _whole(self.source_pool, 0), "a whole number from 0")
         if self.source_pool and self.noise == "random":

@@ -13,7 +13,7 @@ from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.mindthegap import clip_across_loss, clip_within_loss, pixel_loss
-from domainvec.guidance.robust import chroma_loss, edge_loss, out_of_range_loss, squash
+from domainvec.guidance.robust import chroma_loss, edge_loss, out_of_range_loss, squash, tone_loss
 
 _SHORTEST_SHIFT = 0.05
 
@@ -49,6 +49,7 @@ class ImageGuidance:
             (JoJoGAN, arXiv:2112.11641).
         in_domain_angle: weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884).
         edges: weight of the edge-map correlation at 16 px with the source picture.
+        tones: weight of the correlation, over the batch, of how light the pictures are where.
         chroma: weight of the penalty on new colour variation.
         out_of_range: weight of the penalty on pixels beyond [-1, 1].
         l2: weight of the mean square of the domain's numbers.
@@ -64,6 +65,7 @@ class ImageGuidance:
     recoloured: float = 0.0
     in_domain_angle: float = 0.0
     edges: float = 0.0
+    tones: float = 0.0
     chroma: float = 0.0
     out_of_range: float = 0.0
     l2: float = 0.0
@@ -152,7 +154,8 @@ class ImageObjective:
             weight 0 are left out.
 
         Raises:
-            ShapeError: if the batches differ, or hold one picture and the in-domain angle has a weight.
+            ShapeError: if the batches differ, or hold one picture and the in-domain angle or the tones have a
+                weight.
         """
         weights = self.guidance
         source, adapted, references = source.detach().float(), adapted.float(), references.float()
@@ -166,6 +169,7 @@ class ImageObjective:
         add("chroma", lambda: chroma_loss(adapted, source))
         seen = squash(adapted) if weights.out_of_range > 0 else adapted
         add("edges", lambda: edge_loss(seen, source))
+        add("tones", lambda: tone_loss(seen, source))
         add("l2", lambda: domain_l2)
         add("reference_pixels", lambda: pixel_loss(references, self.style))
         count, share = len(adapted), 1 / len(self.encoders)

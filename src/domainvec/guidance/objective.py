@@ -14,7 +14,7 @@ from domainvec.encoders.templates import compose
 from domainvec.errors import InputError
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.nada import direction_loss, global_loss
-from domainvec.guidance.robust import augment, chroma_loss, edge_loss, out_of_range_loss, squash
+from domainvec.guidance.robust import augment, chroma_loss, edge_loss, out_of_range_loss, squash, tone_loss
 from domainvec.guidance.settings import PUBLISHED, Guidance
 
 _SHORTEST_SHIFT = 0.05
@@ -132,7 +132,7 @@ class Objective:
     def compares_images(self) -> bool:
         """Whether source pictures themselves are needed, and not only their embeddings."""
         weights = self.guidance
-        return weights.augmentation is not None or weights.chroma > 0 or weights.edges > 0
+        return weights.augmentation is not None or max(weights.chroma, weights.edges, weights.tones) > 0
 
     def embed(self, images: Tensor) -> list[Tensor]:
         """Embed whole pictures (N, 3, H, W), with each encoder in turn: (N, D_i), no gradient."""
@@ -184,12 +184,13 @@ class Objective:
 
         Returns:
             The weighted sum, a float32 scalar, and the detached terms before weighting by name
-            ("direction", "global_text", "in_domain_angle", "edges", "chroma", "out_of_range", "l2"); terms of
-            weight 0 are left out.
+            ("direction", "global_text", "in_domain_angle", "edges", "tones", "chroma", "out_of_range", "l2");
+            terms of weight 0 are left out.
 
         Raises:
             InputError: if `domain_l2` is missing.
-            ShapeError: if the batches differ, or hold one picture and the in-domain angle has a weight.
+            ShapeError: if the batches differ, or hold one picture and the in-domain angle or the tones have a
+                weight.
         """
         weights = self.guidance
         terms: dict[str, Tensor] = {}
@@ -201,6 +202,8 @@ class Objective:
         seen = squash(adapted_images) if weights.out_of_range > 0 else adapted_images
         if weights.edges > 0:
             terms["edges"] = edge_loss(seen, source.pictures)
+        if weights.tones > 0:
+            terms["tones"] = tone_loss(seen, source.pictures)
         if weights.l2 > 0:
             if domain_l2 is None:
                 raise InputError("the guidance has an l2 weight; pass domain_l2, the domain's mean square")

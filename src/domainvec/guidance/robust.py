@@ -17,6 +17,8 @@ from domainvec.errors import InputError, ShapeError
 
 _EDGE_INPUT = 64
 _EDGE_MAP = 16
+_TONE_MAP = 16
+_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,32 @@ def edge_loss(target: Tensor, source: Tensor) -> Tensor:
     return (1 - (_edge_map(target) * _edge_map(source)).mean(dim=(1, 2))).mean()
 
 
+def tone_loss(target: Tensor, source: Tensor) -> Tensor:
+    """One minus the correlation, over the batch, of how light the pictures are where, at 16 px.
+
+    What all pictures of a batch have in common is taken away first. So a change that is the same for all
+    costs nothing, but who has darker hair than others should still have it. An encoder's embedding hardly
+    holds that, and gradients through an encoder cannot fool this.
+
+    Args:
+        target: adapted images, (N, 3, H, W), N at least 2.
+        source: their sources, (N, 3, H, W).
+
+    Returns:
+        Scalar in [0, 2].
+
+    Raises:
+        ShapeError: if the shapes differ or there is one picture only.
+    """
+    _require_alike(target, source)
+    if len(target) < 2:
+        raise ShapeError(
+            "got one picture; the tone term compares those of a batch: pass 2 or more, or set its weight to 0"
+        )
+    a, b = _tones(target), _tones(source)
+    return 1 - (a * b).sum() / (a.square().sum() * b.square().sum() + 1e-8).sqrt()
+
+
 def _require_alike(target: Tensor, source: Tensor) -> None:
     if target.shape != source.shape or target.dim() != 4:
         raise ShapeError(
@@ -195,6 +223,13 @@ def _variation(images: Tensor) -> Tensor:
     across = (images[..., 1:] - images[..., :-1]).abs().mean(dim=(1, 2, 3))
     down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean(dim=(1, 2, 3))
     return across + down
+
+
+def _tones(images: Tensor) -> Tensor:
+    """Luma at 16 px, less the mean over the batch, (N, 1, 16, 16)."""
+    luma = (images.float() * images.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+    small = F.adaptive_avg_pool2d(luma, min(_TONE_MAP, *luma.shape[-2:]))
+    return small - small.mean(0)
 
 
 def _edge_map(images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from domainvec.encoders.templates import FACE_TEMPLATES, GENERAL_TEMPLATES, requ
 from domainvec.errors import InputError
 from domainvec.guidance.robust import Augmentation
 
-_WEIGHTS = ("direction", "global_text", "in_domain_angle", "edges", "chroma", "out_of_range", "l2")
+_WEIGHTS = ("direction", "global_text", "in_domain_angle", "edges", "tones", "chroma", "out_of_range", "l2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Guidance:
         in_domain_angle: weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884); always on
             whole pictures, not on augmented views.
         edges: weight of the edge-map correlation at 16 px with the source picture.
+        tones: weight of the correlation, over the batch, of how light the pictures are where.
         chroma: weight of the penalty on new colour variation.
         out_of_range: weight of the penalty on pixels beyond [-1, 1]; above 0 the encoders also see such
             pixels squashed.
@@ -40,6 +41,7 @@ class Guidance:
     global_text: float = 0.0
     in_domain_angle: float = 0.5
     edges: float = 0.0
+    tones: float = 0.0
     chroma: float = 0.0
     out_of_range: float = 0.0
     l2: float = 0.0
@@ -98,9 +100,10 @@ PUBLISHED = Guidance()
 
 FACES = Guidance(
     direction=1.0,
-    global_text=5.0,
-    in_domain_angle=2.0,
-    edges=2.0,
+    global_text=8.0,
+    in_domain_angle=1.0,
+    edges=1.5,
+    tones=1.0,
     chroma=3.0,
     out_of_range=4.0,
     l2=0.001,
