@@ -24,8 +24,8 @@ def test_published_is_the_papers():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"edges": -1.0}, "the weight edges is -1.0"),
-        ({"l2": float("nan")}, "the weight l2 is nan"),
+        ({"edges": -1.0}, "edges is -1.0; expected a finite number, 0 or more"),
+        ({"l2": float("nan")}, "l2 is nan"),
         ({"direction": 0.0}, "direction and global_text are both 0"),
         ({"views": 0}, "views is 0"),
         ({"views": 2}, "need an augmentation"),

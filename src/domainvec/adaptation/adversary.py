@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from domainvec.adaptation.randomness import step_rng
+from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.robust import Augmentation, augment
 from domainvec.stylegan2.config import DiscriminatorConfig
@@ -47,6 +48,7 @@ class Adversary:
         distances: weight of CDC's distance consistency (Ojha et al. 2021, arXiv:2104.06820), in the encoders'
             embeddings; 0 does without.
         edges: weight of the edge-map correlation at 16 px with the source picture.
+        tones: weight of the correlation, over the batch, of how light the pictures are where.
         out_of_range: weight of the penalty on pixels beyond [-1, 1].
         l2: weight of the mean square of the domain's numbers.
         copies: end when this share of the samples is nearer to a training picture than `nearness` allows; 0
@@ -66,6 +68,7 @@ class Adversary:
     warmup_steps: int = 20
     distances: float = 0.0
     edges: float = 0.0
+    tones: float = 0.0
     out_of_range: float = 4.0
     l2: float = 0.02
     copies: float = 0.3
@@ -80,13 +83,21 @@ class Adversary:
         for name in ("r1_every", "adjust_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a whole number from 1")
-        for name in ("target", "start", "greatest", "copies", "nearness"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 to 1")
-        names = ("weight", "learning_rate", "r1", "warmup_steps", "distances", "edges", "out_of_range", "l2")
-        for name in names:
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; expected a finite number, 0 or more")
+        require_between(self, ["target", "start", "greatest", "copies", "nearness"], 1.0)
+        require_between(
+            self,
+            [
+                "weight",
+                "learning_rate",
+                "r1",
+                "warmup_steps",
+                "distances",
+                "edges",
+                "tones",
+                "out_of_range",
+                "l2",
+            ],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.objective import Objective, default_guidance
-from domainvec.guidance.robust import edge_loss, out_of_range_loss
+from domainvec.guidance.robust import edge_loss, out_of_range_loss, tone_loss
 from domainvec.guidance.settings import PUBLISHED, Guidance
 from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
@@ -245,6 +245,8 @@ class _AdversarialLoss:
             add("out_of_range", weights.out_of_range, out_of_range_loss(adapted))
         if weights.edges > 0:
             add("edges", weights.edges, edge_loss(adapted, source))
+        if weights.tones > 0:
+            add("tones", weights.tones, tone_loss(adapted, source))
         if weights.l2 > 0:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
         with encoding(settings, vector.device):

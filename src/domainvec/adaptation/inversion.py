@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from domainvec.checks import require_between
 from domainvec.errors import InputError
 from domainvec.guidance.image import TokenEncoder
 from domainvec.guidance.robust import edge_loss
@@ -58,10 +59,7 @@ class Inversion:
         """
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise InputError(f"the inversion's steps are {self.steps!r}; expected a whole number from 1")
-        for name in ("learning_rate", "recoloured", "edges", "pixels", "features", "prior"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise InputError(f"the inversion's {name} is {value!r}; expected a finite number, 0 or more")
+        require_between(self, ["learning_rate", "recoloured", "edges", "pixels", "features", "prior"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from domainvec.checks import require_between
 from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
@@ -76,13 +77,8 @@ class ImageGuidance:
         Raises:
             InputError: naming the field, what it holds and what it may hold.
         """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise InputError(f"{field.name} is {value!r}; expected a finite number, 0 or more")
-        for name in ("token_depth", "recoloured"):
-            if getattr(self, name) > 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 to 1")
+        require_between(self, [field.name for field in fields(self)])
+        require_between(self, ["token_depth", "recoloured"], 1.0)
         if not (self.across or self.reference_embedding or self.reference_pixels or self.tokens):
             raise InputError("all weights that see the style image are 0; set one above 0")
 

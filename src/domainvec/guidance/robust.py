@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
 
 _EDGE_INPUT = 64
@@ -57,18 +58,9 @@ class Augmentation:
             raise InputError(
                 f"crop is {self.crop}; expected (least, greatest) with 0 < least <= greatest <= 2"
             )
-        for name, greatest in {
-            "rotation": math.pi,
-            "flip": 1.0,
-            "contrast": 1.0,
-            "brightness": 1.0,
-            "tint": 1.0,
-            "noise": 2.0,
-            "blur": 1.0,
-        }.items():
-            value = getattr(self, name)
-            if not 0 <= value <= greatest:
-                raise InputError(f"{name} is {value}; expected a number from 0 to {greatest:.4g}")
+        require_between(self, ["rotation"], math.pi)
+        require_between(self, ["flip", "contrast", "brightness", "tint", "blur"], 1.0)
+        require_between(self, ["noise"], 2.0)
 
 
 def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from domainvec.checks import require_between
 from domainvec.encoders.templates import FACE_TEMPLATES, GENERAL_TEMPLATES, require_templates
 from domainvec.errors import InputError
 from domainvec.guidance.robust import Augmentation
@@ -57,10 +58,7 @@ class Guidance:
             InputError: naming the field, what it holds and what it may hold.
         """
         object.__setattr__(self, "templates", tuple(self.templates))
-        for name in _WEIGHTS:
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise InputError(f"the weight {name} is {value}; expected a finite number, 0 or more")
+        require_between(self, _WEIGHTS)
         if self.direction == 0 and self.global_text == 0:
             raise InputError(
                 "direction and global_text are both 0; set one above 0, or no term sees the text"
