@@ -91,7 +91,7 @@ MIND_THE_GAP = ImageGuidance()
 """One image as Mind the GAP (arXiv:2110.08398) guides by it, with DiFa's tokens in the place of LPIPS."""
 
 FACES_IMAGE = ImageGuidance(
-    across=2.0,
+    across=4.0,
     within=0.5,
     reference_embedding=1.0,
     reference_pixels=60.0,
@@ -100,6 +100,7 @@ FACES_IMAGE = ImageGuidance(
     recoloured=0.75,
     in_domain_angle=1.0,
     edges=0.5,
+    tones=1.0,
     out_of_range=4.0,
     l2=0.02,
 )
