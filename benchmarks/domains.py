@@ -16,6 +16,8 @@ more on the measures. Runs that are done are kept in `runs/domains`, so an inter
     frechet    of the judge's features to true drawings of other faces; the floor is that of true drawings
     diversity  mean distance of two faces at 16 px, as a share of that before; beside it that of the truth
 
+With --guidance tones=0 and the like, some weights of the encoders' own guidance are replaced: what each is for.
+
 With --ceiling the same numbers are fitted to the true drawings of other faces instead, pixel by pixel: what
 the parameterization can draw at all, whoever guides it.
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ import synthfaces
 from domainvec.domains.parameterizations import create_domain
 from domainvec.evaluation import Judge, evaluate_domain, own_truth_nearest, true_drawings
 from domainvec.files import atomic_path
+from domainvec.guidance import default_guidance
 from domainvec.images import grid, save_png
 from domainvec.seeds import latents
 from synthfaces.articles import with_article
@@ -175,6 +179,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="*", default=["faces-clip", "faces-clip-robust"])
     parser.add_argument("--parameterization", help="the guidance's own by default")
     parser.add_argument("--steps", type=int, help="the guidance's own by default")
+    parser.add_argument("--guidance", nargs="*", default=[], metavar="NAME=WEIGHT", help="weights to replace")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="the machine's own by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ceiling", action="store_true", help="fit to the true drawings, without guidance")
@@ -184,6 +189,8 @@ def main() -> None:
 
     generator = dv.Generator.from_pretrained(options.generator)
     encoders = [] if options.ceiling else [dv.Encoder.from_pretrained(name) for name in options.encoders]
+    weights = {name: float(weight) for name, weight in (text.split("=") for text in options.guidance)}
+    guidance = None if options.ceiling else replace(default_guidance(encoders), **weights)
     rows = []
     for name in options.domains:
         record, file = options.runs / f"{name}.json", options.runs / f"{name}.safetensors"
@@ -199,6 +206,7 @@ def main() -> None:
                     target=prompt,
                     steps=options.steps,
                     seed=options.seed,
+                    guidance=guidance,
                     parameterization=options.parameterization,
                     precision=options.precision,
                 ).domain
