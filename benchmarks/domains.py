@@ -16,7 +16,7 @@ more on the measures. Runs that are done are kept in `runs/domains`, so an inter
     frechet    of the judge's features to true drawings of other faces; the floor is that of true drawings
     diversity  mean distance of two faces at 16 px, as a share of that before; beside it that of the truth
 
-With --guidance tones=0 and the like, some weights of the encoders' own guidance are replaced: what each is for.
+With --guidance tones=0 and the like, weights of the encoders' own guidance are replaced.
 
 With --ceiling the same numbers are fitted to the true drawings of other faces instead, pixel by pixel: what
 the parameterization can draw at all, whoever guides it.
