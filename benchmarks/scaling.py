@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --output docs/performance
 
-Four parts, each a panel of one plot and a table. `resolution` and `batch`: a step of training, of the domain
+Five parts, each a panel of one plot and a table. `resolution` and `batch`: a step of training, of the domain
 vector and of all weights, measured by step.py, each in a process of its own. `trained`: the bundled
 generator, domains side by side (`dv.adapt_many`) and one after another, in turn. `served`: a batch of 64
 pictures in so many domains. `stored`: bytes of so many domain files, and of as many fine-tuned generators.
@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from fullsize import peak_gigabytes
+from serving import random_domains
 
 import domainvec as dv
 from domainvec.domains.parameterizations import create_domain
@@ -91,11 +92,7 @@ def trained_rows(count: int, rounds: int = 2, steps: int = 4) -> list[dict[str, 
 def served_rows(count: int, rounds: int = 5) -> list[dict[str, Any]]:
     """Draw 64 pictures in so many domains."""
     generator = dv.Generator.from_pretrained("faces").requires_grad_(False)
-    rng = torch.Generator().manual_seed(0)
-    domains = [
-        dv.Domain([0.1 * torch.randn(width, generator=rng) for width in generator.conv_channels])
-        for _ in range(count)
-    ]
+    domains = random_domains(generator, count)
     batch = dv.Domain.stack([domains[n * count // ROWS] for n in range(ROWS)])
     times = []
     with generator.synthesis.weights_held():

@@ -22,6 +22,15 @@ from domainvec import Domain, Generator
 from domainvec.seeds import latents
 
 
+def random_domains(generator: Generator, count: int) -> list[Domain]:
+    """Make up domains; what they look like costs nothing."""
+    rng = torch.Generator().manual_seed(0)
+    return [
+        Domain([0.1 * torch.randn(width, generator=rng) for width in generator.conv_channels])
+        for _ in range(count)
+    ]
+
+
 def main() -> None:
     """Measure both batches and print them."""
     parser = argparse.ArgumentParser(
@@ -34,11 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     generator = Generator.from_pretrained(arguments.generator).requires_grad_(False)
-    rng = torch.Generator().manual_seed(0)
-    domains = [
-        Domain([0.1 * torch.randn(width, generator=rng) for width in generator.conv_channels])
-        for _ in range(arguments.rows)
-    ]
+    domains = random_domains(generator, arguments.rows)
     batches = {1: domains[0], arguments.rows: Domain.stack(domains)}
     seconds: dict[int, list[float]] = {count: [] for count in batches}
     with torch.no_grad(), generator.synthesis.weights_held():

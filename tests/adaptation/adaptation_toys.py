@@ -75,3 +75,13 @@ class ToyEncoder(nn.Module):
             for text in texts
         ]
         return F.normalize(torch.stack(rows), dim=-1)
+
+
+class CountingEncoder(ToyEncoder):
+    """Counts the pictures that it is shown."""
+
+    num_encoded = 0
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        self.num_encoded += len(images)
+        return super().encode_images(images)

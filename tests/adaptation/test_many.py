@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at, toy_generator
+from adaptation_toys import CountingEncoder, Killed, ToyEncoder, assert_equal_runs, kill_at, toy_generator
 
 import domainvec as dv
 from domainvec.errors import AdaptationError, InputError
 from domainvec.guidance import FACES, PUBLISHED
 
 QUICK = {"steps": 4, "batch_size": 2}
-
-
-class CountingEncoder(ToyEncoder):
-    num_encoded = 0
-
-    def encode_images(self, images: torch.Tensor) -> torch.Tensor:
-        self.num_encoded += len(images)
-        return super().encode_images(images)
 
 
 @pytest.mark.parametrize("guidance", [PUBLISHED, FACES], ids=["published", "robust"])

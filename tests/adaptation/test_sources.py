@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from adaptation_toys import ToyEncoder, toy_generator
+from adaptation_toys import CountingEncoder, ToyEncoder, toy_generator
 
 import domainvec as dv
 from domainvec.errors import InputError
@@ -17,14 +17,6 @@ from domainvec.guidance import FACES, PUBLISHED
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "sources"
-
-
-class CountingEncoder(ToyEncoder):
-    num_encoded = 0
-
-    def encode_images(self, images: torch.Tensor) -> torch.Tensor:
-        self.num_encoded += len(images)
-        return super().encode_images(images)
 
 
 @pytest.mark.parametrize("guidance", [PUBLISHED, FACES], ids=["published", "robust"])

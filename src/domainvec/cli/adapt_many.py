@@ -71,24 +71,24 @@ def adapt_many(
     total = steps or default_training(default_guidance(encoders)).steps
     output.mkdir(parents=True, exist_ok=True)
     typer.echo(f"{len(missing)} domains, {total} steps each: {generator}, guided by {', '.join(names)}")
+    done = dict.fromkeys(missing, 0)
     try:
         with step_progress(total * len(missing)) as report:
+
+            def job(text: str) -> dict[str, Any]:
+                def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
+                    done[text] = step
+                    report(sum(done.values()), loss)
+
+                return {
+                    "target": text,
+                    "checkpoint": files[text].with_suffix(".ckpt"),
+                    "resume": True,
+                    "callback": on_step,
+                }
+
             for first in range(0, len(missing), together):
                 group = missing[first : first + together]
-                done = dict.fromkeys(group, 0)
-
-                def job(text: str, done: dict[str, int] = done, before: int = first) -> dict[str, Any]:
-                    def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
-                        done[text] = step
-                        report(before * total + sum(done.values()), loss)
-
-                    return {
-                        "target": text,
-                        "checkpoint": files[text].with_suffix(".ckpt"),
-                        "resume": True,
-                        "callback": on_step,
-                    }
-
                 results = dv.adapt_many(
                     model,
                     encoders,
@@ -102,6 +102,7 @@ def adapt_many(
                     metadata=describe_generator(generator),
                 )
                 for text, result in zip(group, results, strict=True):
+                    done[text] = total  # Where the checkpoint was of its end, there was no step to tell of.
                     result.save(files[text])
                     files[text].with_suffix(".ckpt").unlink(missing_ok=True)
                     size = files[text].stat().st_size / 1000
