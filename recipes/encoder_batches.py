@@ -46,6 +46,7 @@ VIEWS = Augmentation(crop=(0.6, 1.05), noise=0.15)
 """At color changes of 1."""
 NOISE = 0.25
 """Of every other batch."""
+CLOSE_VIEWS = Augmentation(crop=(0.85, 1.02), contrast=0.05, brightness=0.05, tint=0.05, noise=0.05)
 _NONE = -1
 
 
@@ -138,9 +139,8 @@ class Batches:
             (self._others, BATCH - distorted - photos - compositions),
         )
         rows = [self._pick(pools, random) for pools, count in counts for _ in range(count)]
-        images = from_uint8(np.stack([pool.pictures[i] for pool, i in rows]))
+        images, answers = _shown(rows)
         captions = [self._caption(pool, i, random) for pool, i in rows]
-        answers = np.stack([np.concatenate([pool.domains[i : i + 1], pool.answers[i]]) for pool, i in rows])
         if distorted:
             images = torch.cat([images, self._distort(distorted, random, generator)])
             captions += random.choice(self._distorted_texts, distorted).tolist()
@@ -157,6 +157,20 @@ class Batches:
         tokens[inner & (torch.rand(tokens.shape, generator=generator) < UNKNOWN_SHARE)] = self._unknown
         quiz = torch.tensor([int(random.choice(texts)) for texts in self._quiz])
         return Batch(images, tokens, masks, numbers, *self._encoded(quiz), torch.from_numpy(answers))
+
+    def close(
+        self, count: int, random: np.random.Generator, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Two thirds photos, the rest other domains, hardly changed: what is small can be seen.
+
+        Returns: views (count, 3, 64, 64), and answers to the quiz as in a batch.
+        """
+        photos = 2 * count // 3
+        samples = photos // 4 if self._plain else 0
+        pools = [self._photos] * (photos - samples) + [self._plain] * samples
+        pools += [self._others] * (count - photos)
+        images, answers = _shown([self._pick(each, random) for each in pools])
+        return augment(images, CLOSE_VIEWS, generator), torch.from_numpy(answers)
 
     def _encoded(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         masks = self._masks[numbers]
@@ -238,6 +252,12 @@ class Batches:
             strength = torch.where(tinted, strength * 0.6, strength)
         pictures[bent:] += strength * pattern
         return pictures.clamp(-1, 1)
+
+
+def _shown(rows: list[tuple[Pool, int]]) -> tuple[Tensor, NDArray[np.int64]]:
+    """The pictures of some rows, and their answers to the quiz."""
+    images = from_uint8(np.stack([pool.pictures[i] for pool, i in rows]))
+    return images, np.stack([np.concatenate([pool.domains[i : i + 1], pool.answers[i]]) for pool, i in rows])
 
 
 def answer(face: synthfaces.Attributes) -> list[int]:

@@ -128,11 +128,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast, options: argparse.Namespace)
         text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=options.projection
     )
     model = CLIPModel(config)
-    _quicken(model)
+    quicken(model)
     return model
 
 
-def _quicken(model: CLIPModel) -> None:
+def quicken(model: CLIPModel) -> None:
     """Use plain matrix products for attention: on a CPU faster than the fused kernel for narrow heads."""
     model.set_attn_implementation("eager")
 
@@ -158,7 +158,9 @@ def domain_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -
     return F.cross_entropy(scale * images @ texts.T, answers, weights, ignore_index=-1)
 
 
-def question_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor) -> Tensor:
+def question_loss(
+    images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor, smile_weight: float
+) -> Tensor:
     """Cross-entropy of the zero-shot answers to the questions, a weighted sum.
 
     Args:
@@ -166,13 +168,14 @@ def question_loss(images: Tensor, texts: Tensor, answers: Tensor, scale: Tensor)
         texts: embeddings of all answers to the first question, to the second, ...
         answers: (N, questions), -1 where nothing is asked.
         scale: of the cosines.
+        smile_weight: of the question that is hardest to see.
     """
     sizes = [len(asked.answers) for asked in QUESTIONS.values()]
     logits = (scale * images @ texts.T).split(sizes, dim=1)
     loss = scale.new_zeros(())
     for column, (name, scores) in enumerate(zip(QUESTIONS, logits, strict=True)):
         if bool((answers[:, column] >= 0).any()):
-            weight = SMILE_WEIGHT if name == "smile" else QUESTION_WEIGHT
+            weight = smile_weight if name == "smile" else QUESTION_WEIGHT
             loss = loss + weight * F.cross_entropy(scores, answers[:, column], ignore_index=-1)
     return loss
 
@@ -192,10 +195,16 @@ def encode_texts(model: CLIPModel, tokens: Tensor, masks: Tensor) -> Tensor:
 def batch_loss(images: Tensor, texts: Tensor, quiz: Tensor, batch: Batch, scale: Tensor) -> Tensor:
     """CLIP's loss and the quiz, on embeddings."""
     by_image, by_text = caption_losses(images, texts, _matches(batch), scale)
-    loss = (by_image.mean() + by_text.mean()) / 2
-    domains, answers = quiz[: len(DOMAINS) + 1], quiz[len(DOMAINS) + 1 :]
-    loss = loss + DOMAIN_WEIGHT * domain_loss(images, domains, batch.answers[:, 0], scale)
-    return loss + question_loss(images, answers, batch.answers[:, 1:], scale)
+    return (by_image.mean() + by_text.mean()) / 2 + quiz_loss(images, quiz, batch.answers, scale)
+
+
+def quiz_loss(
+    images: Tensor, quiz: Tensor, answers: Tensor, scale: Tensor, *, smile_weight: float = SMILE_WEIGHT
+) -> Tensor:
+    """Of the domain and of the face, on embeddings of pictures and of the quiz's texts."""
+    domains, questions = quiz[: len(DOMAINS) + 1], quiz[len(DOMAINS) + 1 :]
+    loss = DOMAIN_WEIGHT * domain_loss(images, domains, answers[:, 0], scale)
+    return loss + question_loss(images, questions, answers[:, 1:], scale, smile_weight)
 
 
 def _matches(batch: Batch) -> Tensor:
@@ -487,7 +496,7 @@ def _main() -> None:
     else:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(options.init)
         model = CLIPModel.from_pretrained(options.init, use_safetensors=True).float()
-        _quicken(model)
+        quicken(model)
         options.width = model.config.vision_config.hidden_size
         options.depth = model.config.vision_config.num_hidden_layers
         options.projection = model.config.projection_dim

@@ -305,8 +305,11 @@ def train(arguments: argparse.Namespace) -> None:
             losses.clear()
             save()
         every = arguments.snapshot_every
-        if every and distilling and seen // every > (seen - size) // every:
-            finish(average.generator, output / "snapshots" / f"{seen:07d}", arguments.seed)
+        if every and resolution == 64 and seen // every > (seen - size) // every:
+            snapshot = copy.deepcopy(average)
+            if not distilling:
+                join(read_codes(output / "codes.pt", arguments), snapshot.teacher, snapshot.generator)
+            finish(snapshot.generator, output / "snapshots" / f"{seen:07d}", arguments.seed)
     finish(average.generator, output / "faces", arguments.seed)
 
 
@@ -454,7 +457,7 @@ def main() -> None:
         "--snapshot-every",
         type=int,
         default=0,
-        help="pictures between generators kept on the way, at the end",
+        help="pictures between generators kept on the way, from 64 px on",
     )
     parser.add_argument(
         "--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)"

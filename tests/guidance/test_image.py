@@ -75,6 +75,7 @@ def test_the_sum_is_that_of_its_terms_and_reaches_the_pictures():
         in_domain_angle=1.0,
         edges=0.5,
         tones=0.7,
+        changed=0.4,
         chroma=1.0,
         out_of_range=4.0,
         l2=0.1,

@@ -64,8 +64,8 @@ def test_faces_has_every_term_and_weights_them():
     objective = Objective([LinearEncoder()], FACES, "a sketch", "a photo")
     loss, terms = objective(pictures(1), pictures(2), generator=seeded(), domain_l2=L2)
     assert set(terms) == {
-        "direction", "global_text", "in_domain_angle", "edges", "tones", "chroma", "out_of_range",
-        "l2",
+        "direction", "global_text", "in_domain_angle", "edges", "tones", "changed", "chroma",
+        "out_of_range", "l2",
     }  # fmt: skip
     assert not any(term.requires_grad for term in terms.values())
     torch.testing.assert_close(loss, sum(getattr(FACES, name) * term for name, term in terms.items()))

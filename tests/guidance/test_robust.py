@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.robust import (
     Augmentation,
     augment,
+    changed_loss,
     chroma_loss,
     edge_loss,
     out_of_range_loss,
@@ -115,6 +118,21 @@ def test_tones_ask_who_is_darker_and_not_how_dark_all_are():
     assert torch.isfinite(alike.grad).all()
     with pytest.raises(ShapeError, match="got one picture; the tone term compares"):
         tone_loss(source[:1], source[:1])
+
+
+def test_changed_counts_pixels_and_not_how_far_they_went():
+    source = pictures()
+    assert changed_loss(source, source) == pytest.approx(0, abs=1e-6)
+    half = source.clone()
+    half[..., : half.shape[-1] // 2] += 0.8
+    assert changed_loss(half, source) == pytest.approx(0.5, abs=1e-2)
+    assert changed_loss(source + 4, source) == pytest.approx(1, abs=1e-3)
+    tinted = source.clone()
+    tinted[:, 0] += 0.15
+    assert changed_loss(tinted, source) == pytest.approx(1 - math.exp(-1), abs=3e-2)
+    same = source.clone().requires_grad_(True)
+    changed_loss(same, source).backward()
+    assert torch.isfinite(same.grad).all()
 
 
 def test_edges_of_a_flat_picture_have_finite_gradients():

@@ -49,6 +49,7 @@ class Adversary:
             embeddings; 0 does without.
         edges: weight of the edge-map correlation at 16 px with the source picture.
         tones: weight of the correlation, over the batch, of how light the pictures are where.
+        changed: weight of the share of pixels that changed, softly counted.
         out_of_range: weight of the penalty on pixels beyond [-1, 1].
         l2: weight of the mean square of the domain's numbers.
         copies: end when this share of the samples is nearer to a training picture than `nearness` allows; 0
@@ -69,6 +70,7 @@ class Adversary:
     distances: float = 0.0
     edges: float = 0.0
     tones: float = 0.0
+    changed: float = 0.0
     out_of_range: float = 4.0
     l2: float = 0.02
     copies: float = 0.3
@@ -94,6 +96,7 @@ class Adversary:
                 "distances",
                 "edges",
                 "tones",
+                "changed",
                 "out_of_range",
                 "l2",
             ],

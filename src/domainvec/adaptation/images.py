@@ -45,7 +45,7 @@ from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.objective import Objective, default_guidance
-from domainvec.guidance.robust import edge_loss, out_of_range_loss, tone_loss
+from domainvec.guidance.robust import changed_loss, edge_loss, out_of_range_loss, tone_loss
 from domainvec.guidance.settings import PUBLISHED, Guidance
 from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
@@ -177,7 +177,7 @@ def adapt_to_images(
     form, template, mask = untrained(settings, generator, about)
     text = None
     if target is not None and text_weight > 0:
-        bare = replace(guidance, edges=0, tones=0, chroma=0, out_of_range=0, l2=0)
+        bare = replace(guidance, edges=0, tones=0, changed=0, chroma=0, out_of_range=0, l2=0)
         text = text_objective(encoders, replace(settings, guidance=bare))
     if discriminator is None:
         discriminator = fresh_discriminator(generator.resolution, seed)
@@ -247,6 +247,8 @@ class _AdversarialLoss:
             add("edges", weights.edges, edge_loss(adapted, source))
         if weights.tones > 0:
             add("tones", weights.tones, tone_loss(adapted, source))
+        if weights.changed > 0:
+            add("changed", weights.changed, changed_loss(adapted, source))
         if weights.l2 > 0:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
         with encoding(settings, vector.device):

@@ -14,7 +14,14 @@ from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.mindthegap import clip_across_loss, clip_within_loss, pixel_loss
-from domainvec.guidance.robust import chroma_loss, edge_loss, out_of_range_loss, squash, tone_loss
+from domainvec.guidance.robust import (
+    changed_loss,
+    chroma_loss,
+    edge_loss,
+    out_of_range_loss,
+    squash,
+    tone_loss,
+)
 
 _SHORTEST_SHIFT = 0.05
 
@@ -51,6 +58,7 @@ class ImageGuidance:
         in_domain_angle: weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884).
         edges: weight of the edge-map correlation at 16 px with the source picture.
         tones: weight of the correlation, over the batch, of how light the pictures are where.
+        changed: weight of the share of pixels that changed, softly counted.
         chroma: weight of the penalty on new colour variation.
         out_of_range: weight of the penalty on pixels beyond [-1, 1].
         l2: weight of the mean square of the domain's numbers.
@@ -67,6 +75,7 @@ class ImageGuidance:
     in_domain_angle: float = 0.0
     edges: float = 0.0
     tones: float = 0.0
+    changed: float = 0.0
     chroma: float = 0.0
     out_of_range: float = 0.0
     l2: float = 0.0
@@ -167,6 +176,7 @@ class ImageObjective:
         seen = squash(adapted) if weights.out_of_range > 0 else adapted
         add("edges", lambda: edge_loss(seen, source))
         add("tones", lambda: tone_loss(seen, source))
+        add("changed", lambda: changed_loss(seen, source))
         add("l2", lambda: domain_l2)
         add("reference_pixels", lambda: pixel_loss(references, self.style))
         count, share = len(adapted), 1 / len(self.encoders)

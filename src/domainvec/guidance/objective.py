@@ -14,7 +14,15 @@ from domainvec.encoders.templates import compose
 from domainvec.errors import InputError
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.nada import direction_loss, global_loss
-from domainvec.guidance.robust import augment, chroma_loss, edge_loss, out_of_range_loss, squash, tone_loss
+from domainvec.guidance.robust import (
+    augment,
+    changed_loss,
+    chroma_loss,
+    edge_loss,
+    out_of_range_loss,
+    squash,
+    tone_loss,
+)
 from domainvec.guidance.settings import PUBLISHED, Guidance
 
 _SHORTEST_SHIFT = 0.05
@@ -132,7 +140,9 @@ class Objective:
     def compares_images(self) -> bool:
         """Whether source pictures themselves are needed, and not only their embeddings."""
         weights = self.guidance
-        return weights.augmentation is not None or max(weights.chroma, weights.edges, weights.tones) > 0
+        return weights.augmentation is not None or any(
+            (weights.chroma, weights.edges, weights.tones, weights.changed)
+        )
 
     def embed(self, images: Tensor) -> list[Tensor]:
         """Embed whole pictures (N, 3, H, W), with each encoder in turn: (N, D_i), no gradient."""
@@ -183,9 +193,8 @@ class Objective:
             domain_l2: mean square of the domain's numbers; needed when the weight `l2` is above 0.
 
         Returns:
-            The weighted sum, a float32 scalar, and the detached terms before weighting by name
-            ("direction", "global_text", "in_domain_angle", "edges", "tones", "chroma", "out_of_range", "l2");
-            terms of weight 0 are left out.
+            The weighted sum, a float32 scalar, and the detached terms before weighting by the names of their
+            weights; terms of weight 0 are left out.
 
         Raises:
             InputError: if `domain_l2` is missing.
@@ -204,6 +213,8 @@ class Objective:
             terms["edges"] = edge_loss(seen, source.pictures)
         if weights.tones > 0:
             terms["tones"] = tone_loss(seen, source.pictures)
+        if weights.changed > 0:
+            terms["changed"] = changed_loss(seen, source.pictures)
         if weights.l2 > 0:
             if domain_l2 is None:
                 raise InputError("the guidance has an l2 weight; pass domain_l2, the domain's mean square")

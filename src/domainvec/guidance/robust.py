@@ -19,6 +19,7 @@ from domainvec.errors import InputError, ShapeError
 _EDGE_INPUT = 64
 _EDGE_MAP = 16
 _TONE_MAP = 16
+_CHANGE = 0.15  # length of an RGB difference, on [-1, 1], that counts as two thirds of a changed pixel
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -191,6 +192,30 @@ def tone_loss(target: Tensor, source: Tensor) -> Tensor:
         )
     a, b = _tones(target), _tones(source)
     return 1 - (a * b).sum() / (a.square().sum() * b.square().sum() + 1e-8).sqrt()
+
+
+def changed_loss(target: Tensor, source: Tensor) -> Tensor:
+    """How many pixels changed, softly counted: the mean of 1 - exp(-length of the RGB difference / 0.15).
+
+    A pixel that the target needs otherwise may change as far as it will, since a far one costs no more than a
+    near one. What it does not need to change, such as the ground behind a zombie, stays: a slight tint of
+    everything would be the dearest.
+
+    Args:
+        target: adapted images, (N, 3, H, W), about [-1, 1].
+        source: their sources, (N, 3, H, W).
+
+    Returns:
+        Scalar in [0, 1].
+
+    Raises:
+        ShapeError: if the shapes differ.
+    """
+    _require_alike(target, source)
+    rounding = 0.01  # The length itself has no gradient at 0.
+    squares = (target.float() - source.float()).square().sum(dim=1)
+    length = (squares + rounding**2).sqrt() - rounding
+    return (1 - (-length / _CHANGE).exp()).mean()
 
 
 def _require_alike(target: Tensor, source: Tensor) -> None:

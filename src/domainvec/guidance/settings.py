@@ -11,7 +11,17 @@ from domainvec.encoders.templates import FACE_TEMPLATES, GENERAL_TEMPLATES, requ
 from domainvec.errors import InputError
 from domainvec.guidance.robust import Augmentation
 
-_WEIGHTS = ("direction", "global_text", "in_domain_angle", "edges", "tones", "chroma", "out_of_range", "l2")
+_WEIGHTS = (
+    "direction",
+    "global_text",
+    "in_domain_angle",
+    "edges",
+    "tones",
+    "changed",
+    "chroma",
+    "out_of_range",
+    "l2",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,7 @@ class Guidance:
             whole pictures, not on augmented views.
         edges: weight of the edge-map correlation at 16 px with the source picture.
         tones: weight of the correlation, over the batch, of how light the pictures are where.
+        changed: weight of the share of pixels that changed, softly counted.
         chroma: weight of the penalty on new colour variation.
         out_of_range: weight of the penalty on pixels beyond [-1, 1]; above 0 the encoders also see such
             pixels squashed.
@@ -43,6 +54,7 @@ class Guidance:
     in_domain_angle: float = 0.5
     edges: float = 0.0
     tones: float = 0.0
+    changed: float = 0.0
     chroma: float = 0.0
     out_of_range: float = 0.0
     l2: float = 0.0
@@ -102,6 +114,7 @@ FACES = Guidance(
     in_domain_angle=1.0,
     edges=1.5,
     tones=1.0,
+    changed=0.25,
     chroma=3.0,
     out_of_range=4.0,
     l2=0.001,
