@@ -50,8 +50,9 @@ HELD = 64
 """Views in each step that are to keep their embeddings."""
 FOOLED_EVERY = 3
 """Steps from one of the vectors that try to fool it to the next."""
-FULL_KEEP = 0.4
-"""Share of the training at which it is kept as hard as asked; held fast from the start it learns nothing."""
+FREE, FREELY = 0.2, 0.02
+"""In the first fifth of the training, what it was is kept with this share of the weight only: held fast from
+the start it learns nothing."""
 SAVE_EVERY_S = 120
 
 
@@ -98,10 +99,10 @@ def sharpen(
             wanted = encode_images(former, held)
         close, answers = batches.close(CLOSE, random, generator)
         kept, looked = encode_images(model, torch.cat([held, close])).split([len(held), CLOSE])
-        moved = _apart_from(smile, kept - wanted).square().sum(dim=1).mean()
+        moved = apart_from(smile, kept - wanted).square().sum(dim=1).mean()
         told = quiz_loss(looked, quiz, answers, scale, smile_weight=1.0)
         optimizer.zero_grad()
-        (told + options.keep * min(1.0, share / FULL_KEEP) * moved).backward()
+        (told + options.keep * (FREELY if share < FREE else 1.0) * moved).backward()
         torch.nn.utils.clip_grad_norm_(seen, 1.0)
         optimizer.step()
         step += 1
@@ -143,7 +144,7 @@ def smile_direction(model: CLIPModel, tokenizer: PreTrainedTokenizerFast) -> Ten
     return F.normalize(smiling - serious, dim=0)
 
 
-def _apart_from(direction: Tensor, vectors: Tensor) -> Tensor:
+def apart_from(direction: Tensor, vectors: Tensor) -> Tensor:
     """Take away what vectors (N, D) have along a unit direction (D,)."""
     return vectors - (vectors @ direction)[:, None] * direction
 
@@ -197,10 +198,12 @@ def _main() -> None:
         **measure(encoder, options.held_out),
     }
     print(json.dumps(metrics, indent=2))
-    vision = model.config.vision_config
-    options.width, options.depth = vision.hidden_size, vision.num_hidden_layers
-    options.projection, options.robust = model.config.projection_dim, True
-    write_card(options.output, card(options.output.resolve().name, metrics, options), metrics)
+    made = (
+        f"`recipes/sharpen_encoder.py --seed {options.seed} --minutes {options.minutes:g}`\n"
+        f"  `--radius {options.radius:g} --keep {options.keep:g}` from `{options.init.resolve().name}`"
+    )
+    text = card(options.output.resolve().name, metrics, model.config.projection_dim, made)
+    write_card(options.output, text, metrics)
     (options.output / "checkpoint.pt").unlink(missing_ok=True)
 
 

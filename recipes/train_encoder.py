@@ -404,24 +404,19 @@ def measure_attributes(encoder: Encoder, count: int) -> dict[str, float]:
     return shares
 
 
-def card(name: str, metrics: dict[str, Any], options: argparse.Namespace) -> str:
-    """The README.md of the folder."""
+def card(name: str, metrics: dict[str, Any], projection: int, made: str) -> str:
+    """The README.md of the folder; `made` says with what it was made, from what."""
     attacked = metrics["domains_attacked"]
-    inputs = "drawings, corrupted and adversarial ones" if options.robust else "drawings"
-    if options.generator is not None:
-        inputs += ", and samples of the bundled generator"
-    robust = f"--robust --radius {options.radius:g} " if options.robust else ""
     return f"""# {name}
 
 A CLIP of {metrics["parameters"]:,} parameters for 64 px faces of the procedural face world (`synthfaces`):
-pictures and short English texts to {options.projection} numbers. It guides adaptations of the bundled
+pictures and short English texts to {projection} numbers. It guides adaptations of the bundled
 generator. It knows {metrics["words"]} words (`docs/vocabulary.md`), and nothing of real photographs.
 
 - Files: as transformers' `CLIPModel` and `AutoTokenizer` save them (float16), `guidance.json`, the guidance
   that suits it, and `vocabulary.json`, the phrases that it was taught.
-- Made by `recipes/train_encoder.py {robust}--seed {options.seed} --minutes {options.minutes:g}`
-  `--width {options.width} --depth {options.depth}` from {inputs}:
-  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes, {options.threads} thread(s).
+- Made by {made}:
+  {metrics["pictures_seen"]:,} pictures seen in {metrics["minutes"]:g} minutes.
 - Licence: Apache-2.0.
 - Zero-shot on held-out drawings ({metrics["held_out"]} for each domain): the domain is named rightly in
   {100 * metrics["domains"]:.1f} %; after an attack of 5 steps within an L2 distance of 2 (pixels on
@@ -433,6 +428,17 @@ generator. It knows {metrics["words"]} words (`docs/vocabulary.md`), and nothing
 
 {percent_table("domain", metrics["by_domain"])}
 """
+
+
+def _made(options: argparse.Namespace) -> str:
+    robust = f"--robust --radius {options.radius:g} " if options.robust else ""
+    inputs = "drawings, corrupted and adversarial ones" if options.robust else "drawings"
+    if options.generator is not None:
+        inputs += ", and samples of the bundled generator"
+    return (
+        f"`recipes/train_encoder.py {robust}--seed {options.seed} --minutes {options.minutes:g}`\n"
+        f"  `--width {options.width} --depth {options.depth}` from {inputs}"
+    )
 
 
 @torch.no_grad()
@@ -521,7 +527,8 @@ def _main() -> None:
         **measure(encoder, options.held_out),
     }
     print(json.dumps(metrics, indent=2))
-    write_card(options.output, card(options.output.resolve().name, metrics, options), metrics)
+    text = card(options.output.resolve().name, metrics, options.projection, _made(options))
+    write_card(options.output, text, metrics)
     (options.output / "checkpoint.pt").unlink(missing_ok=True)
 
 

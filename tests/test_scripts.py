@@ -54,3 +54,18 @@ def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
     same = torch.eye(2)
     alike = adversary.adversary_loss(same, same, same, torch.tensor(20.0))
     assert alike > adversary.adversary_loss(same.flip(1), same, same, torch.tensor(20.0))
+
+
+def test_sharpening_leaves_free_how_much_a_picture_smiles(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    sharpen = importlib.import_module("sharpen_encoder")
+    transformers = importlib.import_module("transformers")
+    folder = BUNDLED / "faces-clip"
+    model = transformers.CLIPModel.from_pretrained(folder, use_safetensors=True)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
+    smile = sharpen.smile_direction(model.float(), tokenizer)
+    assert smile.shape == (128,) and smile.norm() == pytest.approx(1, abs=1e-5)
+    other = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(0)), dim=0)
+    other -= (other @ smile) * smile
+    moved = sharpen.apart_from(smile, torch.stack([3 * smile, other + 2 * smile]))
+    torch.testing.assert_close(moved, torch.stack([torch.zeros(128), other]), atol=1e-5, rtol=0)

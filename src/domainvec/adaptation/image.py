@@ -27,8 +27,8 @@ from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Checkpointing,
     Run,
-    check_checkpointing,
     describe,
     finish_runs,
     training_resolution,
@@ -173,9 +173,9 @@ def adapt_to_image(
         precision=precision or native_precision(device),
         seed=seed,
     )
-    check_checkpointing(checkpoint, checkpoint_every, resume)
+    checkpointing = Checkpointing(checkpoint, checkpoint_every, resume)
     about = describe(settings, generator, encoders) | dict(metadata or {})
-    form, template, mask = untrained(settings, generator, about)
+    start = untrained(settings, generator, about)
     text = None
     if target is not None and text_weight > 0:
         # What keeps faces and colours is the picture's business already.
@@ -188,7 +188,7 @@ def adapt_to_image(
         encoders,
         settings,
         style.to(device),
-        template,
+        start.domain,
         text,
         on_inversion or (lambda *_: None),
     )
@@ -196,18 +196,14 @@ def adapt_to_image(
     if settings.until_knee:
         with torch.no_grad():
             wanted = [encoder.encode_images(style.to(device))[0] for encoder in encoders]
-        watch = KneeWatch(generator, encoders, wanted, template.vector, resolution=side)
+        watch = KneeWatch(generator, encoders, wanted, start.domain.vector, resolution=side)
     run = Run(
         loss,
         settings,
         generator=generator,
         encoders=encoders,
-        template=template,
-        mask=mask,
-        finish=form.finish,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
+        untrained=start,
+        checkpointing=checkpointing,
         callback=callback,
         memory=loss,
         watch=watch,

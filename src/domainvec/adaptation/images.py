@@ -33,8 +33,8 @@ from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Checkpointing,
     Run,
-    check_checkpointing,
     describe,
     finish_runs,
     untrained,
@@ -172,9 +172,9 @@ def adapt_to_images(
         precision=precision or native_precision(device),
         seed=seed,
     )
-    check_checkpointing(checkpoint, checkpoint_every, resume)
+    checkpointing = Checkpointing(checkpoint, checkpoint_every, resume)
     about = describe(settings, generator, encoders) | dict(metadata or {})
-    form, template, mask = untrained(settings, generator, about)
+    start = untrained(settings, generator, about)
     text = None
     if target is not None and text_weight > 0:
         bare = replace(guidance, edges=0, tones=0, changed=0, chroma=0, out_of_range=0, l2=0)
@@ -184,22 +184,18 @@ def adapt_to_images(
     discriminator = copy.deepcopy(discriminator).to(device)
     real = real.to(device)
     loss = _AdversarialLoss(
-        generator, encoders, settings, template, text, Opponent(discriminator, adversary, real, seed)
+        generator, encoders, settings, start.domain, text, Opponent(discriminator, adversary, real, seed)
     )
     run = Run(
         loss,
         settings,
         generator=generator,
         encoders=encoders,
-        template=template,
-        mask=mask,
-        finish=form.finish,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
+        untrained=start,
+        checkpointing=checkpointing,
         callback=callback,
         memory=loss.opponent,
-        watch=CopyWatch(generator, real, adversary, template.vector, check_every),
+        watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every),
     )
     return finish_runs([run])[0]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -53,6 +54,44 @@ class Watch(Memory, Protocol):
         """What was seen, as JSON can hold it."""
 
 
+@dataclass(frozen=True)
+class Untrained:
+    """What a run starts from.
+
+    Args:
+        form: the parameterization.
+        domain: the domain, with its metadata.
+        mask: ones for the numbers that are trained, (P,); None for all.
+    """
+
+    form: Parameterization
+    domain: Domain
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Where it is kept how far a run is.
+
+    Args:
+        path: of the file, or None for nowhere.
+        every: in steps.
+        resume: go on from the file if there is one.
+
+    Raises: InputError unless these fit together.
+    """
+
+    path: str | os.PathLike[str] | None
+    every: int
+    resume: bool
+
+    def __post_init__(self) -> None:
+        if self.resume and self.path is None:
+            raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
+        if self.every < 1:
+            raise InputError(f"checkpoint_every is {self.every}, expected 1 or more")
+
+
 class Run:
     """One domain on its way, from its start or from a checkpoint.
 
@@ -61,12 +100,8 @@ class Run:
         settings: everything that decides the result.
         generator: the frozen generator.
         encoders: what guides it.
-        template: the domain to start from, with its metadata.
-        mask: ones for the numbers that are trained, (P,); None for all.
-        finish: what becomes of the trained domain.
-        checkpoint: where to keep where the run stands, or None.
-        checkpoint_every: in steps.
-        resume: go on from the checkpoint if there is one.
+        untrained: the domain to start from.
+        checkpointing: where to keep how far the run is.
         callback: called after each step.
         memory: what the loss keeps from step to step; it goes into the checkpoint.
         watch: who may end the run before its last step.
@@ -81,27 +116,25 @@ class Run:
         *,
         generator: Generator,
         encoders: Sequence[AdaptationEncoder],
-        template: Domain,
-        mask: Tensor | None,
-        finish: Callable[[Domain], Domain],
-        checkpoint: str | os.PathLike[str] | None,
-        checkpoint_every: int,
-        resume: bool,
+        untrained: Untrained,
+        checkpointing: Checkpointing,
         callback: Callback | None,
         memory: Memory | None = None,
         watch: Watch | None = None,
     ) -> None:
         self.settings, self.generator, self.encoders = settings, generator, encoders
-        self._template, self._finish, self._callback, self._watch = template, finish, callback, watch
-        self._checkpoint, self._every = checkpoint, checkpoint_every
+        self._template, self._finish = untrained.domain, untrained.form.finish
+        self._checkpointing, self._callback, self._watch = checkpointing, callback, watch
+        template, mask = untrained.domain, untrained.mask
         self._identity = {
             "generator": template.metadata["generator_fingerprint"],
             "encoders": template.metadata["encoders"],
             "settings": settings.to_dict(),
         }
         start = Progress.start(template.vector)
-        if resume and checkpoint is not None and Path(checkpoint).exists():
-            start = load_checkpoint(checkpoint, self._identity, like=template.vector)
+        path = checkpointing.path
+        if checkpointing.resume and path is not None and Path(path).exists():
+            start = load_checkpoint(path, self._identity, like=template.vector)
         self._saved_step = start.step or -1
 
         def masked(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -124,7 +157,7 @@ class Run:
         Raises: AdaptationError if the loss stops being finite.
         """
         self._trainer.step()
-        if self.done or self._trainer.progress.step % self._every == 0:
+        if self.done or self._trainer.progress.step % self._checkpointing.every == 0:
             self.save()
         if self._callback is not None:
             latest = self._trainer.progress
@@ -135,8 +168,9 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, unless that is done."""
         latest = self._trainer.progress
-        if self._checkpoint is not None and latest.step > self._saved_step:
-            save_checkpoint(self._checkpoint, latest, self._identity)
+        path = self._checkpointing.path
+        if path is not None and latest.step > self._saved_step:
+            save_checkpoint(path, latest, self._identity)
             self._saved_step = latest.step
 
     def result(self) -> AdaptationResult:
@@ -175,30 +209,14 @@ def finish_runs(runs: Sequence[Run]) -> list[AdaptationResult]:
     return [run.result() for run in runs]
 
 
-def check_checkpointing(
-    checkpoint: str | os.PathLike[str] | None, checkpoint_every: int, resume: bool
-) -> None:
-    """Raise InputError unless these fit together."""
-    if resume and checkpoint is None:
-        raise InputError("resume needs to know where the checkpoint is: pass checkpoint=")
-    if checkpoint_every < 1:
-        raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
-
-
-def untrained(
-    settings: AdaptationSettings, generator: Generator, about: dict[str, Any]
-) -> tuple[Parameterization, Domain, Tensor | None]:
-    """Make the domain to start from.
-
-    Returns: its parameterization; the domain, with its metadata; and, where some layers alone are trained,
-        ones for the numbers that belong to them, else None.
-    """
+def untrained(settings: AdaptationSettings, generator: Generator, about: dict[str, Any]) -> Untrained:
+    """Make the domain to start from."""
     form = find_parameterization(settings.parameterization)
     template = form.zero(generator).detach().with_metadata(about)
     if settings.layers is None:
-        return form, template, None
+        return Untrained(form, template, None)
     mask = layer_mask(template, settings.layers, generator.num_ws)
-    return form, template.with_vector(template.vector * mask), mask
+    return Untrained(form, template.with_vector(template.vector * mask), mask)
 
 
 def training_resolution(

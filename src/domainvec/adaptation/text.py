@@ -30,8 +30,8 @@ from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
+    Checkpointing,
     Run,
-    check_checkpointing,
     describe,
     finish_runs,
     training_resolution,
@@ -225,9 +225,9 @@ def _text_run(
         source_pool=given.source_pool,
         seed=given.seed,
     )
-    check_checkpointing(given.checkpoint, given.checkpoint_every, given.resume)
+    checkpointing = Checkpointing(given.checkpoint, given.checkpoint_every, given.resume)
     about = describe(settings, generator, encoders) | dict(given.metadata or {})
-    form, template, mask = untrained(settings, generator, about)
+    start = untrained(settings, generator, about)
     objective = text_objective(encoders, settings, stacklevel=5)
     key = tuple(getattr(settings, name) for name in _SHARED)
     if key not in sides:
@@ -236,18 +236,14 @@ def _text_run(
     watch = None
     if settings.until_knee:
         targets = objective.text_targets
-        watch = KneeWatch(generator, encoders, targets, template.vector, resolution=settings.resolution)
+        watch = KneeWatch(generator, encoders, targets, start.domain.vector, resolution=settings.resolution)
     return Run(
-        _text_loss(generator, objective, template, settings, sides[key]),
+        _text_loss(generator, objective, start.domain, settings, sides[key]),
         settings,
         generator=generator,
         encoders=encoders,
-        template=template,
-        mask=mask,
-        finish=form.finish,
-        checkpoint=given.checkpoint,
-        checkpoint_every=given.checkpoint_every,
-        resume=given.resume,
+        untrained=start,
+        checkpointing=checkpointing,
         callback=given.callback,
         watch=watch,
     )

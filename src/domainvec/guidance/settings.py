@@ -110,11 +110,11 @@ PUBLISHED = Guidance()
 
 FACES = Guidance(
     direction=1.0,
-    global_text=8.0,
+    global_text=9.0,
     in_domain_angle=1.0,
     edges=1.5,
     tones=1.0,
-    changed=0.25,
+    changed=0.3,
     chroma=3.0,
     out_of_range=4.0,
     l2=0.001,
