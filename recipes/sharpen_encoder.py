@@ -15,7 +15,6 @@ import argparse
 import copy
 import json
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import torch
 from adversary import Adversary
 from cards import write_card
 from encoder_batches import DOMAINS, Batch, Batches, sample_generator
+from timed import TimedTraining
 from torch import Tensor
 from torch.nn import functional as F
 from train_encoder import (
@@ -41,7 +41,6 @@ from transformers import CLIPModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from domainvec.encoders import Encoder
-from domainvec.files import atomic_path
 from synthfaces import QUESTIONS
 
 CLOSE = 128
@@ -53,7 +52,6 @@ FOOLED_EVERY = 3
 FREE, FREELY = 0.2, 0.02
 """In the first fifth of the training, what it was is kept with this share of the weight only: held fast from
 the start it learns nothing."""
-SAVE_EVERY_S = 120
 
 
 def sharpen(
@@ -63,25 +61,20 @@ def sharpen(
     former = copy.deepcopy(model).eval().requires_grad_(False)
     seen = [*model.vision_model.parameters(), *model.visual_projection.parameters()]
     optimizer = torch.optim.AdamW(seen, options.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    checkpoint = options.output / "checkpoint.pt"
-    step, seconds_before = 0, 0.0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, seconds_before = saved["step"], saved["seconds"]
-    random = np.random.default_rng([options.seed, step])
-    generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+    run = TimedTraining(
+        options.output / "checkpoint.pt", {"model": model, "optimizer": optimizer}, options.minutes
+    )
+    random, generator = run.randomness(options.seed)
     changed = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
     adversary = Adversary(options.generator, [DOMAINS[i] for i in changed], generator)
     scale = model.logit_scale.detach().exp().clamp(max=60)
     smile = smile_direction(former, tokenizer)
-    start = saved_at = time.monotonic()
     losses: list[tuple[float, float]] = []
     model.train()
-    while (seconds := seconds_before + time.monotonic() - start) < 60 * options.minutes:
-        share = seconds / (60 * options.minutes)
-        rate = options.learning_rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * share))
+    while run.goes_on():
+        rate = (
+            options.learning_rate * min(1, (run.step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * run.share))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = _part(batches(random, generator), HELD, generator)
@@ -90,7 +83,7 @@ def sharpen(
             quiz = encode_texts(former, batch.quiz_tokens, batch.quiz_masks)
         model.requires_grad_(False)
         fakes = truths = images[:0]
-        if step % FOOLED_EVERY == 0:
+        if run.step % FOOLED_EVERY == 0:
             fakes, truths, _ = adversary(lambda pictures: encode_images(model, pictures), quiz[changed])
         for parameter in seen:
             parameter.requires_grad_(True)
@@ -102,28 +95,18 @@ def sharpen(
         moved = apart_from(smile, kept - wanted).square().sum(dim=1).mean()
         told = quiz_loss(looked, quiz, answers, scale, smile_weight=1.0)
         optimizer.zero_grad()
-        (told + options.keep * (FREELY if share < FREE else 1.0) * moved).backward()
+        (told + options.keep * (FREELY if run.share < FREE else 1.0) * moved).backward()
         torch.nn.utils.clip_grad_norm_(seen, 1.0)
         optimizer.step()
-        step += 1
+        run.count()
         losses.append((told.item(), moved.item()))
-        if step % 25 == 0:
-            print(
-                f"step {step}, {seconds:.0f} of {60 * options.minutes:.0f} s, quiz and distance "
-                f"{np.mean(losses[-25:], axis=0).round(4).tolist()}",
-                flush=True,
-            )
-        if time.monotonic() - saved_at > SAVE_EVERY_S:
-            saved_at = time.monotonic()
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            with atomic_path(checkpoint) as path:
-                torch.save({**state, "seconds": seconds}, path)
+        if run.step % 25 == 0:
+            means = np.mean(losses[-25:], axis=0).round(4).tolist()
+            print(f"{run.describe(HELD + CLOSE)}, quiz and distance {means}", flush=True)
+        run.save_now_and_then()
+    run.save()
     model.eval()
-    return {
-        "steps": step,
-        "pictures_seen": step * (HELD + CLOSE),
-        "minutes": round(seconds / 60, 1),
-    }
+    return {"steps": run.step, "pictures_seen": run.step * (HELD + CLOSE), "minutes": run.minutes}
 
 
 def _part(batch: Batch, count: int, generator: torch.Generator) -> Batch:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from encoder_batches import (
     answer,
     sample_generator,
 )
+from timed import TimedTraining
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn import functional as F
@@ -57,14 +57,12 @@ from domainvec.encoders import Encoder
 from domainvec.encoders.templates import FACE_TEMPLATES
 from domainvec.evaluation import ZeroShot, fool
 from domainvec.evaluation.features import in_parts
-from domainvec.files import atomic_path
 from domainvec.guidance import FACES
 from domainvec.images import from_uint8
 from synthfaces import QUESTIONS
 from synthfaces.captions import describe_vocabulary, vocabulary, words
 
 PATCH = 8
-SAVE_EVERY_S = 180
 DOMAIN_WEIGHT = 0.5
 QUESTION_WEIGHT = 0.15
 """Of each question about a photo's face."""
@@ -255,41 +253,27 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
         betas=(0.9, 0.98),
         weight_decay=0.05,
     )
-    checkpoint = options.output / "checkpoint.pt"
-    step, seconds_before = 0, 0.0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, seconds_before = saved["step"], saved["seconds"]
-        print(f"resumed at step {step}, {seconds_before:.0f} s", flush=True)
-    first_step = step
-    random = np.random.default_rng([options.seed, step])
-    generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-    start = saved_at = time.monotonic()
-    seconds = seconds_before
+    run = TimedTraining(
+        options.output / "checkpoint.pt", {"model": model, "optimizer": optimizer}, options.minutes
+    )
+    random, generator = run.randomness(options.seed)
     losses: list[tuple[float, float]] = []
     adversary = None
     if options.adversary:
         adversary = Adversary(options.generator, [DOMAINS[i] for i in _CHANGED], generator)
     model.train()
 
-    def write() -> None:
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        with atomic_path(checkpoint) as path:
-            torch.save({**state, "seconds": seconds}, path)
-
-    while (seconds := seconds_before + time.monotonic() - start) < 60 * options.minutes:
-        share = seconds / (60 * options.minutes)
+    while run.goes_on():
         rate = (
-            options.learning_rate * min(1, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
+            options.learning_rate * min(1, (run.step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * run.share))
+            + 1e-6
         )
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         batch = batches(random, generator)
         images = batch.images
-        if options.robust and share > FIRST_ATTACK:
-            radius = options.radius * min(1.0, (share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
+        if options.robust and run.share > FIRST_ATTACK:
+            radius = options.radius * min(1.0, (run.share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
             images = attack(model, batch, radius, generator)
         quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
         fakes = truths = images[:0]
@@ -311,22 +295,19 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        step += 1
+        run.count()
         losses.append((loss.item(), fooled.item()))
-        if step % 50 == 0:
-            speed = (step - first_step) * BATCH / (time.monotonic() - start)
+        if run.step % 50 == 0:
+            means = np.mean(losses[-50:], axis=0).round(3).tolist()
             print(
-                f"step {step}, {seconds:.0f} of {60 * options.minutes:.0f} s, {speed:.0f} pictures/s, "
-                f"loss and adversary's {np.mean(losses[-50:], axis=0).round(3).tolist()}, "
+                f"{run.describe(BATCH)}, loss and adversary's {means}, "
                 f"scale {model.logit_scale.exp().item():.1f}",
                 flush=True,
             )
-        if time.monotonic() - saved_at > SAVE_EVERY_S:
-            saved_at = time.monotonic()
-            write()
-    write()
+        run.save_now_and_then()
+    run.save()
     model.eval()
-    return {"steps": step, "pictures_seen": step * BATCH, "minutes": round(seconds / 60, 1)}
+    return {"steps": run.step, "pictures_seen": run.step * BATCH, "minutes": run.minutes}
 
 
 def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,12 @@ from cards import percent_table, write_card
 from drawings import COMPOSITIONS, PHOTO, Drawings
 from encoder_batches import answer, corrupt, sample_generator
 from numpy.typing import NDArray
+from timed import TimedTraining
 from torch import Tensor
 from torch.nn import functional as F
 
 import synthfaces
 from domainvec.evaluation.judge import DOMAIN_HEADS, Judge
-from domainvec.files import atomic_path
 from domainvec.guidance.robust import Augmentation, augment
 from domainvec.images import from_uint8
 from synthfaces import QUESTIONS
@@ -44,7 +43,6 @@ VIEWS = Augmentation(
     crop=(0.85, 1.05), rotation=0.1, contrast=0.15, brightness=0.08, tint=0.06, noise=0.12, blur=0.2
 )
 COLOR_CHANGES = 0.3
-SAVE_EVERY_S = 180
 NEUTRAL = (PHOTO, "human", "none")
 """The first answers of the three heads of a domain: nothing was done to the photo."""
 
@@ -123,31 +121,16 @@ def loss_of(logits: dict[str, Tensor], answers: Tensor) -> Tensor:
 def train(judge: Judge, data: list[Pool], options: argparse.Namespace) -> int:
     """Train for the minutes asked for with a cosine schedule; return the number of pictures seen."""
     optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.02)
-    checkpoint = options.output / "checkpoint.pt"
-    step, before = 0, 0.0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        judge.load_state_dict(saved["judge"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, before = saved["step"], saved["seconds"]
-        print(f"resumed at step {step}, {before:.0f} s", flush=True)
+    run = TimedTraining(
+        options.output / "checkpoint.pt", {"judge": judge, "optimizer": optimizer}, options.minutes
+    )
     judge.train().to(memory_format=torch.channels_last)
-    random = np.random.default_rng([options.seed, step])
-    generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-    first_step, seconds = step, before
-    start = saved_at = time.monotonic()
+    random, generator = run.randomness(options.seed)
     losses: list[float] = []
-
-    def write() -> None:
-        state = {"judge": judge.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(checkpoint) as path:
-            torch.save({**state, "seconds": seconds}, path)
-
-    while (seconds := before + time.monotonic() - start) < 60 * options.minutes:
-        share = seconds / (60 * options.minutes)
+    while run.goes_on():
+        rate = 2e-3 * min(1, (run.step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * run.share)) + 1e-6
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-6
+            group["lr"] = rate
         images, answers = draw_batch(data, random)
         images = corrupt(augment(images, VIEWS, generator), random, COLOR_CHANGES)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -156,21 +139,14 @@ def train(judge: Judge, data: list[Pool], options: argparse.Namespace) -> int:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        step += 1
+        run.count()
         losses.append(loss.item())
-        if step % 100 == 0:
-            speed = (step - first_step) * BATCH / (time.monotonic() - start)
-            print(
-                f"step {step}, {seconds:.0f} of {60 * options.minutes:.0f} s, {speed:.0f} pictures/s, "
-                f"loss {np.mean(losses[-100:]):.3f}",
-                flush=True,
-            )
-        if time.monotonic() - saved_at > SAVE_EVERY_S:
-            saved_at = time.monotonic()
-            write()
-    write()
+        if run.step % 100 == 0:
+            print(f"{run.describe(BATCH)}, loss {np.mean(losses[-100:]):.3f}", flush=True)
+        run.save_now_and_then()
+    run.save()
     judge.eval()
-    return step * BATCH
+    return run.step * BATCH
 
 
 @torch.no_grad()

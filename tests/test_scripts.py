@@ -69,3 +69,25 @@ def test_sharpening_leaves_free_how_much_a_picture_smiles(monkeypatch) -> None:
     other -= (other @ smile) * smile
     moved = sharpen.apart_from(smile, torch.stack([3 * smile, other + 2 * smile]))
     torch.testing.assert_close(moved, torch.stack([torch.zeros(128), other]), atol=1e-5, rtol=0)
+
+
+def test_a_timed_training_goes_on_from_its_checkpoint(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    timed = importlib.import_module("timed")
+
+    def training() -> tuple[torch.nn.Module, object]:
+        network = torch.nn.Linear(2, 2)
+        parts = {"network": network, "optimizer": torch.optim.Adam(network.parameters())}
+        return network, timed.TimedTraining(tmp_path / "new" / "checkpoint.pt", parts, minutes=1)
+
+    first, run = training()
+    assert run.goes_on() and run.step == 0
+    run.count()
+    run.save()
+    second, again = training()
+    assert again.step == 1 and torch.equal(first.weight, second.weight)
+    assert "resumed at step 1" in capsys.readouterr().out
+    again._before = 60.0
+    assert not again.goes_on() and again.share >= 1 and again.minutes == 1
+    numbers = [each.randomness(3)[1].initial_seed() for each in (run, again)]
+    assert numbers[0] == numbers[1] == 3_000_010
