@@ -179,9 +179,7 @@ def adapt_to_image(
     text = None
     if target is not None and text_weight > 0:
         # What keeps faces and colours is the picture's business already.
-        bare = replace(
-            guidance, in_domain_angle=0, edges=0, tones=0, changed=0, chroma=0, out_of_range=0, l2=0
-        )
+        bare = replace(guidance.of_texts_alone(), in_domain_angle=0)
         text = text_objective(encoders, replace(settings, guidance=bare))
     loss = _ImageLoss(
         generator,

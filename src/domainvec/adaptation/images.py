@@ -45,7 +45,7 @@ from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.objective import Objective, default_guidance
-from domainvec.guidance.robust import changed_loss, edge_loss, out_of_range_loss, tone_loss
+from domainvec.guidance.robust import pixel_terms
 from domainvec.guidance.settings import PUBLISHED, Guidance
 from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
@@ -177,8 +177,7 @@ def adapt_to_images(
     start = untrained(settings, generator, about)
     text = None
     if target is not None and text_weight > 0:
-        bare = replace(guidance, edges=0, tones=0, changed=0, chroma=0, out_of_range=0, l2=0)
-        text = text_objective(encoders, replace(settings, guidance=bare))
+        text = text_objective(encoders, replace(settings, guidance=guidance.of_texts_alone()))
     if discriminator is None:
         discriminator = fresh_discriminator(generator.resolution, seed)
     discriminator = copy.deepcopy(discriminator).to(device)
@@ -237,14 +236,9 @@ class _AdversarialLoss:
             terms[name] = value
             total = total + weight * value
 
-        if weights.out_of_range > 0:
-            add("out_of_range", weights.out_of_range, out_of_range_loss(adapted))
-        if weights.edges > 0:
-            add("edges", weights.edges, edge_loss(adapted, source))
-        if weights.tones > 0:
-            add("tones", weights.tones, tone_loss(adapted, source))
-        if weights.changed > 0:
-            add("changed", weights.changed, changed_loss(adapted, source))
+        _, by_pixel = pixel_terms(weights, adapted, source)
+        for name, value in by_pixel.items():
+            add(name, getattr(weights, name), value)
         if weights.l2 > 0:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
         with encoding(settings, vector.device):

@@ -14,14 +14,7 @@ from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.mindthegap import clip_across_loss, clip_within_loss, pixel_loss
-from domainvec.guidance.robust import (
-    changed_loss,
-    chroma_loss,
-    edge_loss,
-    out_of_range_loss,
-    squash,
-    tone_loss,
-)
+from domainvec.guidance.robust import pixel_terms
 
 _SHORTEST_SHIFT = 0.05
 
@@ -165,18 +158,12 @@ class ImageObjective:
         """
         weights = self.guidance
         source, adapted, references = source.detach().float(), adapted.float(), references.float()
-        terms: dict[str, Tensor] = {}
+        seen, terms = pixel_terms(weights, adapted, source)
 
         def add(name: str, value: Callable[[], Tensor], share: float = 1.0) -> None:
             if getattr(weights, name) > 0:
                 terms[name] = terms.get(name, torch.zeros((), device=adapted.device)) + share * value()
 
-        add("out_of_range", lambda: out_of_range_loss(adapted))
-        add("chroma", lambda: chroma_loss(adapted, source))
-        seen = squash(adapted) if weights.out_of_range > 0 else adapted
-        add("edges", lambda: edge_loss(seen, source))
-        add("tones", lambda: tone_loss(seen, source))
-        add("changed", lambda: changed_loss(seen, source))
         add("l2", lambda: domain_l2)
         add("reference_pixels", lambda: pixel_loss(references, self.style))
         count, share = len(adapted), 1 / len(self.encoders)

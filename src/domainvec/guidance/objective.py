@@ -14,15 +14,7 @@ from domainvec.encoders.templates import compose
 from domainvec.errors import InputError
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.nada import direction_loss, global_loss
-from domainvec.guidance.robust import (
-    augment,
-    changed_loss,
-    chroma_loss,
-    edge_loss,
-    out_of_range_loss,
-    squash,
-    tone_loss,
-)
+from domainvec.guidance.robust import augment, pixel_terms
 from domainvec.guidance.settings import PUBLISHED, Guidance
 
 _SHORTEST_SHIFT = 0.05
@@ -73,13 +65,6 @@ class Seen:
     images: Tensor | None
     embeddings: Sequence[Sequence[Tensor]]
     generator_state: Tensor
-
-    @property
-    def pictures(self) -> Tensor:
-        """The images, where they are needed."""
-        if self.images is None:
-            raise InputError("the guidance compares source pictures; pass source_images")
-        return self.images
 
 
 class Objective:
@@ -202,19 +187,7 @@ class Objective:
                 weight.
         """
         weights = self.guidance
-        terms: dict[str, Tensor] = {}
-        adapted_images = adapted_images.float()
-        if weights.out_of_range > 0:
-            terms["out_of_range"] = out_of_range_loss(adapted_images)
-        if weights.chroma > 0:
-            terms["chroma"] = chroma_loss(adapted_images, source.pictures)
-        seen = squash(adapted_images) if weights.out_of_range > 0 else adapted_images
-        if weights.edges > 0:
-            terms["edges"] = edge_loss(seen, source.pictures)
-        if weights.tones > 0:
-            terms["tones"] = tone_loss(seen, source.pictures)
-        if weights.changed > 0:
-            terms["changed"] = changed_loss(seen, source.pictures)
+        seen, terms = pixel_terms(weights, adapted_images.float(), source.images)
         if weights.l2 > 0:
             if domain_l2 is None:
                 raise InputError("the guidance has an l2 weight; pass domain_l2, the domain's mean square")

@@ -21,6 +21,8 @@ _EDGE_MAP = 16
 _TONE_MAP = 16
 _CHANGE = 0.15  # length of an RGB difference, on [-1, 1], that counts as two thirds of a changed pixel
 _LUMA = (0.299, 0.587, 0.114)
+PIXEL_TERMS = ("out_of_range", "chroma", "edges", "tones", "changed")
+"""The weights of what `pixel_terms` computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +218,38 @@ def changed_loss(target: Tensor, source: Tensor) -> Tensor:
     squares = (target.float() - source.float()).square().sum(dim=1)
     length = (squares + rounding**2).sqrt() - rounding
     return (1 - (-length / _CHANGE).exp()).mean()
+
+
+def pixel_terms(weights: object, adapted: Tensor, source: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the terms that look at pictures alone, those of `PIXEL_TERMS` that have a weight.
+
+    Args:
+        weights: has numbers of these names; one that is missing counts as 0.
+        adapted: adapted images, (N, 3, H, W), about [-1, 1].
+        source: their sources; None will do where only `out_of_range` has a weight.
+
+    Returns:
+        The adapted images as encoders are to see them, squashed if `out_of_range` has a weight; and the terms
+        by name, before weighting.
+
+    Raises:
+        InputError: if the sources are needed and missing.
+        ShapeError: if the shapes differ or do not suit a term.
+    """
+    wanted = [name for name in PIXEL_TERMS if getattr(weights, name, 0) > 0]
+    seen = squash(adapted) if "out_of_range" in wanted else adapted
+    if source is None:
+        if set(wanted) - {"out_of_range"}:
+            raise InputError("the guidance compares source pictures; pass source_images")
+        source = adapted
+    compute = {
+        "out_of_range": lambda: out_of_range_loss(adapted),
+        "chroma": lambda: chroma_loss(adapted, source),
+        "edges": lambda: edge_loss(seen, source),
+        "tones": lambda: tone_loss(seen, source),
+        "changed": lambda: changed_loss(seen, source),
+    }
+    return seen, {name: compute[name]() for name in wanted}
 
 
 def _require_alike(target: Tensor, source: Tensor) -> None:

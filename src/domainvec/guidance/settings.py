@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from domainvec.checks import require_between
 from domainvec.encoders.templates import FACE_TEMPLATES, GENERAL_TEMPLATES, require_templates
 from domainvec.errors import InputError
-from domainvec.guidance.robust import Augmentation
+from domainvec.guidance.robust import PIXEL_TERMS, Augmentation
 
 _WEIGHTS = (
     "direction",
@@ -82,6 +82,11 @@ class Guidance:
                 "views and independent_views need an augmentation; pass one, or leave them alone"
             )
         require_templates(self.templates)
+
+    def of_texts_alone(self) -> Guidance:
+        """Leave out the terms that look at pixels or numbers alone: for texts beside other guidance."""
+        nothing: dict[str, Any] = dict.fromkeys((*PIXEL_TERMS, "l2"), 0.0)
+        return replace(self, **nothing)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""
