@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from adaptation_toys import Killed, assert_equal_runs, kill_at
+from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at
 from PIL import Image
 
 import domainvec as dv
-from domainvec.adaptation import Adversary
+from domainvec.adaptation import Adversary, default_adversary
 from domainvec.adaptation.adversary import (
     AdaptiveViews,
     Opponent,
@@ -14,8 +16,11 @@ from domainvec.adaptation.adversary import (
     fresh_discriminator,
     share_of_copies,
 )
+from domainvec.adaptation.inversion import Inversion
 from domainvec.errors import AdaptationError, InputError, ShapeError
+from domainvec.guidance import FACES
 
+FACES_WITHOUT_EDGES = replace(FACES, edges=0)  # which need 32 px
 QUICK = {
     "steps": 5,
     "batch_size": 4,
@@ -74,6 +79,35 @@ def test_text_and_distance_consistency_beside_it(generator, encoder, few) -> Non
     assert {"adversarial", "distances", "text_direction", "logit_real", "logit_drawn"} <= parts.keys()
     with pytest.raises(InputError, match="need an encoder"):
         dv.adapt_to_images(generator, few, **arguments)
+
+
+def test_small_encoders_do_without_a_discriminator(tmp_path, generator, few) -> None:
+    encoder = ToyEncoder(guidance=FACES_WITHOUT_EDGES)
+    adversary = replace(default_adversary([encoder]), edges=0, inversion=Inversion(steps=3))
+    assert adversary.weight == 0 and adversary.pairs > 0
+    assert default_adversary([]) == default_adversary([ToyEncoder()]) == Adversary()
+    arguments = {**QUICK, "adversary": adversary}
+    seen = []
+    whole = dv.adapt_to_images(
+        generator, few, encoder, on_inversion=lambda *each: seen.append(each), **arguments
+    )
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5, 6]  # four of the six pictures, then two
+    assert whole.settings.images.discriminator == "none"
+    parts = whole.history[0]["parts"].keys()
+    assert {"pairs", "pictures_direction", "pictures_global_text", "changed"} <= parts
+    assert "adversarial" not in parts
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt_to_images(generator, few, encoder, callback=kill_at(3), **arguments)
+    again = dv.adapt_to_images(generator, few, encoder, **arguments)
+    assert_equal_runs(whole, again)
+
+
+def test_something_has_to_see_the_pictures(generator, few) -> None:
+    with pytest.raises(InputError, match="nothing sees the pictures"):
+        Adversary(weight=0)
+    with pytest.raises(InputError, match="resemblance and distance consistency need an encoder"):
+        dv.adapt_to_images(generator, few, adversary=Adversary(resemblance=1))
 
 
 def test_a_folder_with_other_things_in_it(tmp_path, generator) -> None:

@@ -70,7 +70,7 @@ def test_a_folder_is_the_target(run, tmp_path, command):
     (folder / "notes.txt").write_text("hello")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     path = tmp_path / "few.safetensors"
-    options = ["--steps", 2, "--batch-size", 4, "--distances", 5, "-o", path]
+    options = ["--steps", 2, "--batch-size", 4, "--distances", 5, "--adversarial", 1, "-o", path]
     code, out, err = run(*command, "--to-images", folder, *options)
     assert code == 0, err
     assert "notes.txt: skipped, no picture" in err and "broken.jpg: skipped, " in err
@@ -79,6 +79,7 @@ def test_a_folder_is_the_target(run, tmp_path, command):
     about = Domain.load(path).metadata
     assert about["images"]["names"] == ["200.png", "30.png", "90.png"]
     assert about["images"]["adversary"]["distances"] == 5
+    assert about["images"]["adversary"]["weight"] == 1
 
 
 def test_steps_until_the_knee(run, tmp_path, command):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domainvec.adaptation.adversary import Adversary
 from domainvec.adaptation.image import adapt_to_image
-from domainvec.adaptation.images import adapt_to_images
+from domainvec.adaptation.images import adapt_to_images, default_adversary
 from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.pictures import before_after, previews
 from domainvec.adaptation.presets import PUBLISHED_TRAINING, ROBUST_TRAINING, Training, default_training
@@ -26,6 +26,7 @@ __all__ = [
     "adapt_to_image",
     "adapt_to_images",
     "before_after",
+    "default_adversary",
     "default_training",
     "previews",
     "training_resolution",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.randomness import step_rng
 from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
@@ -35,7 +36,7 @@ class Adversary:
     """How the adversary learns, and its weight.
 
     Attributes:
-        weight: of the adversarial loss of the drawn pictures.
+        weight: of the adversarial loss of the drawn pictures; 0 does without the discriminator.
         learning_rate: of the discriminator's Adam.
         r1: weight of the penalty on its gradient at real pictures (Mescheder et al. 2018, arXiv:1801.04406).
         r1_every: steps between two penalties, each of which counts that many times (lazy regularization,
@@ -45,6 +46,11 @@ class Adversary:
         start: p in the beginning.
         greatest: p at most, so that some pictures stay as they are.
         warmup_steps: in which only the discriminator learns, before the first step of the domain.
+        resemblance: weight of the encoders' guidance towards the mean of the pictures, as towards a text
+            (StyleGAN-NADA, arXiv:2108.00946, section 3.4).
+        pairs: weight of the difference between some of the pictures and what the domain makes of their
+            inversions (after Mind the GAP, arXiv:2110.08398, eq. 3).
+        inversion: how the pictures' nearest ones in the source domain are found, if `pairs` has a weight.
         distances: weight of CDC's distance consistency (Ojha et al. 2021, arXiv:2104.06820), in the encoders'
             embeddings; 0 does without.
         edges: weight of the edge-map correlation at 16 px with the source picture.
@@ -67,6 +73,9 @@ class Adversary:
     start: float = 0.3
     greatest: float = 0.8
     warmup_steps: int = 20
+    resemblance: float = 0.0
+    pairs: float = 0.0
+    inversion: Inversion = field(default_factory=Inversion)
     distances: float = 0.0
     edges: float = 0.0
     tones: float = 0.0
@@ -93,6 +102,8 @@ class Adversary:
                 "learning_rate",
                 "r1",
                 "warmup_steps",
+                "resemblance",
+                "pairs",
                 "distances",
                 "edges",
                 "tones",
@@ -101,6 +112,16 @@ class Adversary:
                 "l2",
             ],
         )
+        if not (self.weight or self.resemblance or self.pairs):
+            raise InputError(
+                "weight, resemblance and pairs are all 0: nothing sees the pictures; set one above 0"
+            )
+
+
+FACES_ADVERSARY = Adversary(
+    weight=0.0, resemblance=1.0, pairs=100.0, edges=1.5, tones=1.0, changed=0.3, l2=0.001
+)
+"""For the small bundled encoders and generators without a discriminator of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,18 @@
-"""From a few pictures to a domain: adversarial, with a discriminator that learns beside it.
+"""From a few pictures to a domain.
 
-The recipe of StyleGAN2-ADA (Karras et al. 2020), arXiv:2006.06676, on a frozen generator, as in StyleDomain
-(Alanov et al. 2023), arXiv:2212.10229, section 5; CDC's distance consistency (Ojha et al. 2021,
-arXiv:2104.06820) as an option.
+Adversarial, with a discriminator that learns beside it: the recipe of StyleGAN2-ADA (Karras et al. 2020),
+arXiv:2006.06676, on a frozen generator, as in StyleDomain (Alanov et al. 2023), arXiv:2212.10229, section 5;
+CDC's distance consistency (Ojha et al. 2021, arXiv:2104.06820) as an option. Beside it or alone, the mean of
+the pictures' embeddings guides as a text does (StyleGAN-NADA, Gal et al. 2022, arXiv:2108.00946), and what
+the domain makes of the pictures' inversions is held to the pictures (after Mind the GAP, Zhu et al. 2022,
+arXiv:2110.08398).
 """
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,7 @@ import torch
 from torch import Tensor
 
 from domainvec.adaptation.adversary import (
+    FACES_ADVERSARY,
     Adversary,
     ImagesTarget,
     Opponent,
@@ -26,9 +30,10 @@ from domainvec.adaptation.adversary import (
 )
 from domainvec.adaptation.drawing import draw_step, encoding, synthesize
 from domainvec.adaptation.image import digest
+from domainvec.adaptation.inversion import invert_into_source
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
-from domainvec.adaptation.presets import IMAGES_TRAINING
+from domainvec.adaptation.presets import default_training
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
@@ -44,6 +49,7 @@ from domainvec.adaptation.text import text_objective
 from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
+from domainvec.guidance.mindthegap import pixel_loss
 from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.robust import pixel_terms
 from domainvec.guidance.settings import PUBLISHED, Guidance
@@ -56,8 +62,17 @@ if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
 _FEWEST = 2
+_PAIRS = 4  # pictures in a step that their inversions are held to
+_DRAWN = 64  # samples whose mean embedding stands for the source
+_FIRST_DRAWN = 2_000_000_000  # their seeds
 _WATCHED = 32  # samples that are compared with the training pictures
 _FIRST_WATCHED = 3_000_000_000  # their seeds, far from anybody's
+
+
+def default_adversary(encoders: Sequence[AdaptationEncoder]) -> Adversary:
+    """Choose what suits the encoders: `FACES_ADVERSARY` for small ones, else a discriminator alone."""
+    small = bool(encoders) and default_guidance(encoders).augmentation is not None
+    return FACES_ADVERSARY if small else Adversary()
 
 
 def adapt_to_images(
@@ -87,6 +102,7 @@ def adapt_to_images(
     checkpoint_every: int = 25,
     resume: bool = False,
     callback: Callback | None = None,
+    on_inversion: Callable[[int, float], object] | None = None,
     check_every: int = 20,
     metadata: Mapping[str, Any] | None = None,
 ) -> AdaptationResult:
@@ -99,12 +115,14 @@ def adapt_to_images(
         generator: the frozen generator; the work is done on its device, at its own resolution.
         images: a folder of pictures of any sizes and shapes; or pixels (M, 3, R, R) on [-1, 1], R the
             generator's resolution.
-        encoder: one image-text encoder or several; needed for a text and for distance consistency only.
+        encoder: one image-text encoder or several; needed for a text, for resemblance and for distance
+            consistency only.
         target: a text, or several, that say the same besides; None without.
         source: what the generator's pictures are; used with a text only.
         discriminator: the generator's own, a copy of which is fine-tuned; without, a small fresh one is made
             from the seed.
-        adversary: how the discriminator learns, and what keeps the source's faces.
+        adversary: how the pictures guide, how the discriminator learns, and what keeps the source's faces; by
+            default what suits the encoders (`default_adversary`).
         text_weight: of the text's losses beside the adversary's.
         steps: how many steps of Adam; this and the next arguments are as in `adapt`.
         seed: of all randomness.
@@ -123,6 +141,8 @@ def adapt_to_images(
         checkpoint_every: in steps.
         resume: as in `adapt`.
         callback: as in `adapt`.
+        on_inversion: called after each step of the pictures' inversions, if there are any, with their number
+            and the loss.
         check_every: steps between two looks for copies.
         metadata: what to say of the domain besides.
 
@@ -134,9 +154,9 @@ def adapt_to_images(
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
     """
     encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
-    adversary = Adversary() if adversary is None else adversary
-    if not encoders and (target is not None or adversary.distances > 0):
-        raise InputError("a text and distance consistency need an encoder; got none")
+    adversary = default_adversary(encoders) if adversary is None else adversary
+    if not encoders and (target is not None or adversary.distances > 0 or adversary.resemblance > 0):
+        raise InputError("a text, resemblance and distance consistency need an encoder; got none")
     if check_every < 1:
         raise InputError(f"check_every is {check_every}, expected 1 or more")
     if isinstance(steps, str):
@@ -153,10 +173,10 @@ def adapt_to_images(
             names=names,
             digest=digest(real),
             adversary=adversary,
-            discriminator="fresh" if discriminator is None else "loaded",
+            discriminator="none" if not adversary.weight else "fresh" if discriminator is None else "loaded",
             text_weight=0.0 if target is None else text_weight,
         ),
-        **IMAGES_TRAINING.complete(
+        **default_training(guidance, images=True).complete(
             steps=steps,
             parameterization=parameterization,
             batch_size=batch_size,
@@ -175,15 +195,28 @@ def adapt_to_images(
     checkpointing = Checkpointing(checkpoint, checkpoint_every, resume)
     about = describe(settings, generator, encoders) | dict(metadata or {})
     start = untrained(settings, generator, about)
-    text = None
+    bare = guidance.of_texts_alone()
+    objectives = {}
     if target is not None and text_weight > 0:
-        text = text_objective(encoders, replace(settings, guidance=guidance.of_texts_alone()))
-    if discriminator is None:
-        discriminator = fresh_discriminator(generator.resolution, seed)
-    discriminator = copy.deepcopy(discriminator).to(device)
+        objectives["text"] = text_objective(encoders, replace(settings, guidance=bare)), text_weight
+    if adversary.resemblance > 0:
+        resembling = Objective(encoders, bare, real, _drawn_at_random(generator))
+        objectives["pictures"] = resembling, adversary.resemblance
     real = real.to(device)
-    loss = _AdversarialLoss(
-        generator, encoders, settings, start.domain, text, Opponent(discriminator, adversary, real, seed)
+    opponent = None
+    if adversary.weight > 0:
+        own = fresh_discriminator(generator.resolution, seed) if discriminator is None else discriminator
+        opponent = Opponent(copy.deepcopy(own).to(device), adversary, real, seed)
+    loss = _PicturesLoss(
+        generator,
+        encoders,
+        settings,
+        adversary,
+        start.domain,
+        real,
+        objectives,
+        opponent,
+        on_inversion or (lambda *_: None),
     )
     run = Run(
         loss,
@@ -193,50 +226,77 @@ def adapt_to_images(
         untrained=start,
         checkpointing=checkpointing,
         callback=callback,
-        memory=loss.opponent,
+        memory=loss,
         watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every),
     )
     return finish_runs([run])[0]
 
 
-class _AdversarialLoss:
-    """The loss of a step, before which the discriminator takes its own."""
+class _PicturesLoss:
+    """The loss of a step, before which the discriminator, if there is one, takes its own.
+
+    It remembers the discriminator, and the latents that the pictures were inverted to.
+    """
 
     def __init__(
         self,
         generator: Generator,
         encoders: Sequence[AdaptationEncoder],
         settings: AdaptationSettings,
+        adversary: Adversary,
         template: Domain,
-        text: Objective | None,
-        opponent: Opponent,
+        real: Tensor,
+        objectives: Mapping[str, tuple[Objective, float]],
+        opponent: Opponent | None,
+        on_inversion: Callable[[int, float], object],
     ) -> None:
-        self.generator, self.encoders, self.settings = generator, encoders, settings
-        self.template, self.text, self.opponent = template, text, opponent
+        self.on_inversion = on_inversion
+        self.generator, self.encoders, self.settings, self.adversary = (
+            generator,
+            encoders,
+            settings,
+            adversary,
+        )
+        self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
+        self.inverted: Tensor | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        kept = {} if self.opponent is None else self.opponent.state()
+        return kept if self.inverted is None else kept | {"inverted": self.inverted}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        if self.opponent is not None:
+            self.opponent.restore(state)
+        if "inverted" in state:
+            self.inverted = state["inverted"].to(self.real.device)
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        settings, generator, opponent = self.settings, self.generator, self.opponent
-        weights = opponent.adversary
+        settings, generator, weights = self.settings, self.generator, self.adversary
         domain = self.template.with_vector(vector)
-        while opponent.count < weights.warmup_steps:
-            with torch.no_grad():
-                early = draw_step(generator, settings, -1 - opponent.count)
-                drawn = synthesize(generator, settings, early, -1 - opponent.count, domain)
-            opponent.learn(drawn.float())
+        if self.opponent is not None:
+            self._warm_up(self.opponent, domain)
         with torch.no_grad():
             w = draw_step(generator, settings, step)
             source = synthesize(generator, settings, w, step, None).float()
-        adapted = synthesize(generator, settings, w, step, domain).float()
-        logits = opponent.learn(adapted)
-        terms = {"adversarial": opponent.judge(adapted, step_rng(settings.seed, step, "drawn"))}
-        total = weights.weight * terms["adversarial"]
+        rows = self._paired(step)
+        both = torch.cat([w, self._inversions()[rows]]) if len(rows) else w
+        adapted, repeated = synthesize(generator, settings, both, step, domain).float().tensor_split([len(w)])
+        total = vector.new_zeros(())
+        terms: dict[str, Tensor] = {}
 
         def add(name: str, weight: float, value: Tensor) -> None:
             nonlocal total
             terms[name] = value
             total = total + weight * value
 
-        _, by_pixel = pixel_terms(weights, adapted, source)
+        logits = {}
+        if self.opponent is not None:
+            logits = self.opponent.learn(adapted)
+            value = self.opponent.judge(adapted, step_rng(settings.seed, step, "drawn"))
+            add("adversarial", weights.weight, value)
+        if len(rows):
+            add("pairs", weights.pairs, pixel_loss(repeated, self.real[rows]))
+        seen, by_pixel = pixel_terms(weights, adapted, source)
         for name, value in by_pixel.items():
             add(name, getattr(weights, name), value)
         if weights.l2 > 0:
@@ -248,13 +308,51 @@ class _AdversarialLoss:
                         before = encoder.encode_images(source)
                     value = distance_consistency_loss(encoder.encode_images(adapted), before)
                     add("distances", weights.distances / len(self.encoders), value)
-            if self.text is not None and settings.images is not None:
-                views = step_rng(settings.seed, step, "views")
-                said, parts = self.text(adapted, source, generator=views)
-                total = total + settings.images.text_weight * said
-                terms |= {f"text_{name}": part for name, part in parts.items()}
+            for kind, (objective, weight) in self.objectives.items():
+                said, parts = objective(seen, source, generator=step_rng(settings.seed, step, "views"))
+                total = total + weight * said
+                terms |= {f"{kind}_{name}": part for name, part in parts.items()}
         told = {name: term.detach() for name, term in terms.items()}
         return total, told | {f"logit_{name}": value for name, value in logits.items()}
+
+    def _warm_up(self, opponent: Opponent, domain: Domain) -> None:
+        while opponent.count < self.adversary.warmup_steps:
+            early = -1 - opponent.count
+            with torch.no_grad():
+                w = draw_step(self.generator, self.settings, early)
+                drawn = synthesize(self.generator, self.settings, w, early, domain)
+            opponent.learn(drawn.float())
+
+    def _paired(self, step: int) -> Tensor:
+        """Numbers of the pictures that a step holds their inversions to."""
+        count = _PAIRS if self.adversary.pairs > 0 else 0
+        rng = step_rng(self.settings.seed, step, "pairs")
+        return torch.randperm(len(self.real), generator=rng)[:count].to(self.real.device)
+
+    def _inversions(self) -> Tensor:
+        """Latents whose unadapted pictures are like the pictures, (M, num_ws, w_dim); found at first need."""
+        if self.inverted is None:
+            how, found = self.adversary.inversion, []
+            for done, part in enumerate(torch.split(self.real, _PAIRS)):
+
+                def on_step(step: int, loss: float, before: int = done * how.steps) -> None:
+                    self.on_inversion(before + step, loss)
+
+                found.append(
+                    invert_into_source(
+                        self.generator, self.encoders, part, how, seed=self.settings.seed, on_step=on_step
+                    )
+                )
+            self.inverted = torch.cat(found)
+        return self.inverted
+
+
+@torch.no_grad()
+def _drawn_at_random(generator: Generator) -> Tensor:
+    """What the generator draws, (N, 3, R, R), the same in every run."""
+    device = next(generator.parameters()).device
+    z = latents(range(_FIRST_DRAWN, _FIRST_DRAWN + _DRAWN), generator.z_dim).to(device)
+    return torch.cat([generator(part).float().clamp(-1, 1) for part in torch.split(z, 8)])
 
 
 class CopyWatch:

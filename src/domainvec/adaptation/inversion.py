@@ -13,7 +13,7 @@ from torch import Tensor
 
 from domainvec.checks import require_between
 from domainvec.errors import InputError
-from domainvec.guidance.image import TokenEncoder
+from domainvec.guidance.objective import ImageTextEncoder
 from domainvec.guidance.robust import edge_loss
 
 if TYPE_CHECKING:
@@ -69,15 +69,15 @@ class Inversion:
 @torch.enable_grad()
 def invert_into_source(
     generator: Generator,
-    encoders: Sequence[TokenEncoder],
-    image: Tensor,
+    encoders: Sequence[ImageTextEncoder],
+    images: Tensor,
     settings: Inversion,
     *,
     resolution: int | None = None,
     seed: int = 0,
     on_step: Callable[[int, float], object] = lambda step, loss: None,
 ) -> Tensor:
-    """Find latents in W+ whose unadapted picture is near to one of another domain.
+    """Find latents in W+ whose unadapted pictures are near to those of another domain, each by itself.
 
     The latents move along the principal components of w, in units of their deviation (as the prior of II2S,
     Zhu et al. 2021, arXiv:2012.09036), from the average.
@@ -85,26 +85,26 @@ def invert_into_source(
     Args:
         generator: frozen.
         encoders: whose embeddings are compared besides the pixels.
-        image: (1, 3, side, side), [-1, 1], at the resolution below.
+        images: (M, 3, side, side), [-1, 1], at the resolution below.
         settings: steps and weights.
         resolution: at which pictures are made; the generator's own by default.
         seed: of the noise that the components are taken from.
         on_step: called after each step with the number of steps done and the loss.
 
-    Returns: (1, num_ws, w_dim).
+    Returns: (M, num_ws, w_dim).
     """
     device = generator.mapping.w_avg.device
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(_SAMPLES, generator.z_dim, generator=rng)
     with torch.no_grad():
         w = generator.mapping(z.to(device))[:, 0].double().cpu()
-        described = [encoder.encode_images_and_tokens(image)[0] for encoder in encoders]
+        described = [encoder.encode_images(images) for encoder in encoders]
     mean = w.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(w.T))
     kept = min(_COMPONENTS, len(variances))
     basis = (directions[:, -kept:] * variances[-kept:].clamp(min=0).sqrt()).T.to(device, torch.float32)
     mean = mean.to(device, torch.float32)
-    moved = torch.zeros(1, generator.num_ws, kept, device=device, requires_grad=True)
+    moved = torch.zeros(len(images), generator.num_ws, kept, device=device, requires_grad=True)
     optimizer = torch.optim.Adam([moved], settings.learning_rate, betas=(0.9, 0.95))
     for step in range(settings.steps):
         rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
@@ -112,14 +112,14 @@ def invert_into_source(
         drawn = generator.synthesis(mean + moved @ basis, resolution=resolution)
         loss = settings.prior * moved.square().mean()
         if settings.recoloured > 0:
-            loss = loss + settings.recoloured * _pyramid(drawn, image, _recoloured_difference)
-        if settings.edges > 0 and image.shape[-1] >= _SMALLEST_WITH_EDGES:
-            loss = loss + settings.edges * edge_loss(drawn, image)
+            loss = loss + settings.recoloured * _pyramid(drawn, images, _recoloured_difference)
+        if settings.edges > 0 and images.shape[-1] >= _SMALLEST_WITH_EDGES:
+            loss = loss + settings.edges * edge_loss(drawn, images)
         if settings.pixels > 0:
-            loss = loss + settings.pixels * _pyramid(drawn, image, _difference)
+            loss = loss + settings.pixels * _pyramid(drawn, images, _difference)
         if settings.features > 0:
             for encoder, wanted in zip(encoders, described, strict=True):
-                cosine = (encoder.encode_images_and_tokens(drawn)[0] * wanted).sum(1).mean()
+                cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
                 loss = loss + settings.features / len(encoders) * (1 - cosine)
         (moved.grad,) = torch.autograd.grad(loss, moved)
         optimizer.step()

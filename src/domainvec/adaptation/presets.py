@@ -73,8 +73,11 @@ PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
 IMAGE_TRAINING = replace(ROBUST_TRAINING, learning_rate=0.05)
 """One image and small encoders."""
 
-IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02, warmup_steps=10)
+PUBLISHED_IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02)
 """A few images, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""
+
+IMAGES_TRAINING = ROBUST_TRAINING
+"""A few images and small encoders."""
 
 
 def default_training(guidance: Guidance, *, image: bool = False, images: bool = False) -> Training:
@@ -83,10 +86,10 @@ def default_training(guidance: Guidance, *, image: bool = False, images: bool = 
     Args:
         guidance: of a text.
         image: whether one picture guides.
-        images: whether a few do, adversarially; the guidance does not matter then.
+        images: whether a few do.
     """
     if images:
-        return IMAGES_TRAINING
+        return PUBLISHED_IMAGES_TRAINING if guidance.augmentation is None else IMAGES_TRAINING
     if image:
         return PUBLISHED_IMAGE_TRAINING if guidance.augmentation is None else IMAGE_TRAINING
     return PUBLISHED_TRAINING if guidance.augmentation is None else ROBUST_TRAINING

@@ -235,7 +235,7 @@ def _text_run(
         sides[key] = _SourceSide(generator, settings, pool)
     watch = None
     if settings.until_knee:
-        targets = objective.text_targets
+        targets = objective.targets
         watch = KneeWatch(generator, encoders, targets, start.domain.vector, resolution=settings.resolution)
     return Run(
         _text_loss(generator, objective, start.domain, settings, sides[key]),

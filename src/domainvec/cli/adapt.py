@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,6 +70,13 @@ def adapt(
         typer.Option(metavar="FOLDER", help="A few pictures, such as ten, to become like; or with --to."),
     ] = None,
     text_weight: Annotated[float, typer.Option(min=0, help="Of the text beside a picture or several.")] = 1.0,
+    adversarial: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --to-images: weight of the discriminator; 0 for none.  [default: by the encoder]",
+        ),
+    ] = None,
     distances: Annotated[
         float,
         typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency; 0 for none."),
@@ -184,7 +192,6 @@ def adapt(
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
 
     from domainvec import adaptation
-    from domainvec.adaptation.adversary import Adversary
     from domainvec.cli.machine import prepare
     from domainvec.cli.networks import load_networks
     from domainvec.cli.progress import step_progress, tell_inversion
@@ -264,8 +271,11 @@ def adapt(
                     **common,
                 )
             elif folder is not None:
-                opponent = load_networks(generator).discriminator
-                if opponent is None:
+                adversary = replace(adaptation.default_adversary(encoders), distances=distances)
+                if adversarial is not None:
+                    adversary = replace(adversary, weight=adversarial)
+                opponent = load_networks(generator).discriminator if adversary.weight else None
+                if opponent is None and adversary.weight:
                     typer.echo(f"{generator} has no discriminator: a small fresh one learns", err=True)
                 result = adaptation.adapt_to_images(
                     model,
@@ -274,8 +284,9 @@ def adapt(
                     text,
                     source,
                     discriminator=opponent,
-                    adversary=Adversary(distances=distances),
+                    adversary=adversary,
                     text_weight=text_weight,
+                    on_inversion=tell_inversion(),
                     **common,
                 )
             else:

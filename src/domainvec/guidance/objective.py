@@ -18,6 +18,8 @@ from domainvec.guidance.robust import augment, pixel_terms
 from domainvec.guidance.settings import PUBLISHED, Guidance
 
 _SHORTEST_SHIFT = 0.05
+_LOOKS = 4  # at each picture that says what to become, through random views
+_PICTURES_AT_ONCE = 32
 
 
 class ImageTextEncoder(Protocol):
@@ -68,15 +70,18 @@ class Seen:
 
 
 class Objective:
-    """Text guidance towards one domain: a plain function of pictures, with the texts embedded beforehand.
+    """Guidance towards one domain: a plain function of pictures; what says the domain is embedded beforehand.
+
+    A few pictures guide as a text does (StyleGAN-NADA, arXiv:2108.00946, section 3.4): the mean of their
+    embeddings takes the place of the text's.
 
     Args:
         encoders: one or several; every text term is their mean, so that weights do not depend on their
             number.
         guidance: weights, views and templates.
-        target: what to become, such as "a pencil sketch", or several texts for it, whose embeddings are
-            averaged under each template.
-        source: what the generator draws, such as "a photo".
+        target: what to become: a text, such as "a pencil sketch", several texts, whose embeddings are
+            averaged under each template, or pictures, (M, 3, H, W).
+        source: what the generator draws: a text, such as "a photo", or pictures if the target is pictures.
 
     Raises:
         InputError: if there is no encoder, a prompt is empty, or target and source mean the same to an
@@ -87,39 +92,49 @@ class Objective:
         self,
         encoders: Sequence[ImageTextEncoder],
         guidance: Guidance,
-        target: str | Sequence[str],
-        source: str,
+        target: str | Sequence[str] | Tensor,
+        source: str | Tensor,
     ) -> None:
         if not encoders:
             raise InputError("got no encoder; pass at least one")
         self.encoders = tuple(encoders)
         self.guidance = guidance
-        self.target = target
-        self.source = source
-        prompts = (target,) if isinstance(target, str) else tuple(target)
-        if not prompts:
-            raise InputError("got no target; pass at least one text")
-        targets = [compose(prompt, guidance.templates) for prompt in prompts]
-        sources = compose(source, guidance.templates)
         with torch.no_grad():
-            self._texts = [
-                (
-                    torch.stack([encoder.encode_texts(texts) for texts in targets]).mean(0)[None],
-                    encoder.encode_texts(sources)[None],
-                )
+            self._ends = [
+                (self._describe(encoder, target), self._describe(encoder, source))
                 for encoder in self.encoders
             ]
-        for encoder, (text_target, text_source) in zip(self.encoders, self._texts, strict=True):
-            if (text_target - text_source).mean(dim=1).norm() < 1e-4:
+        for encoder, (end, start) in zip(self.encoders, self._ends, strict=True):
+            if (end - start).mean(dim=1).norm() < 1e-4:
+                kind = "pictures" if isinstance(target, Tensor) else "text"
                 raise InputError(
-                    f"to the encoder {encoder.name} the target {' / '.join(prompts)!r} and the source "
-                    f"{source!r} are the same text: there is no direction to follow; choose other words"
+                    f"to the encoder {encoder.name} the target {_named(target)} and the source "
+                    f"{_named(source)} are the same {kind}: there is no direction to follow; choose another"
                 )
 
+    def _describe(self, encoder: ImageTextEncoder, what: str | Sequence[str] | Tensor) -> Tensor:
+        """Embed texts under T templates, or pictures, whose mean counts as one template, (1, T, D)."""
+        if isinstance(what, Tensor):
+            # Random views, as the adapted pictures are seen; the seed makes them the same in every run.
+            rng = torch.Generator().manual_seed(0)
+            parts = torch.split(what.float(), _PICTURES_AT_ONCE)
+            views = [
+                view
+                for part in parts
+                for _ in range(_LOOKS)
+                for view in _encode(encoder, self._views(part, rng))
+            ]
+            return F.normalize(torch.cat(views).mean(dim=0), dim=0)[None, None]
+        prompts = (what,) if isinstance(what, str) else tuple(what)
+        if not prompts:
+            raise InputError("got no target; pass at least one text")
+        embeddings = [encoder.encode_texts(compose(prompt, self.guidance.templates)) for prompt in prompts]
+        return torch.stack(embeddings).mean(0)[None]
+
     @property
-    def text_targets(self) -> list[Tensor]:
+    def targets(self) -> list[Tensor]:
         """For each encoder the embedding of the target, the mean over the templates, unit length, (D,)."""
-        return [F.normalize(target.mean(dim=1), dim=-1)[0] for target, _ in self._texts]
+        return [F.normalize(end.mean(dim=1), dim=-1)[0] for end, _ in self._ends]
 
     @property
     def compares_images(self) -> bool:
@@ -196,9 +211,7 @@ class Objective:
         generator = torch.Generator()
         generator.set_state(source.generator_state)
         views = self._views(seen, generator)
-        for encoder, (text_target, text_source), sources in zip(
-            self.encoders, self._texts, source.embeddings, strict=True
-        ):
+        for encoder, (end, start), sources in zip(self.encoders, self._ends, source.embeddings, strict=True):
             targets = _encode(encoder, views)
             share = 1 / len(self.encoders)
             if weights.in_domain_angle > 0:
@@ -208,11 +221,11 @@ class Objective:
                 part = share / weights.views
                 if weights.direction > 0:
                     loss = direction_loss(
-                        image_target, image_source, text_target, text_source, shortest_shift=_SHORTEST_SHIFT
+                        image_target, image_source, end, start, shortest_shift=_SHORTEST_SHIFT
                     )
                     _add(terms, "direction", part * loss)
                 if weights.global_text > 0:
-                    _add(terms, "global_text", part * global_loss(image_target, text_target))
+                    _add(terms, "global_text", part * global_loss(image_target, end))
 
         total = torch.stack([getattr(weights, name) * term.float() for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}
@@ -239,6 +252,12 @@ class Objective:
         if settings.augmentation is None:
             return whole
         return whole + [augment(images, settings.augmentation, generator) for _ in range(settings.views)]
+
+
+def _named(what: str | Sequence[str] | Tensor) -> str:
+    if isinstance(what, Tensor):
+        return f"of {len(what)} pictures"
+    return repr(what if isinstance(what, str) else " / ".join(what))
 
 
 def _encode(encoder: ImageTextEncoder, views: Sequence[Tensor]) -> list[Tensor]:
