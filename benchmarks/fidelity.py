@@ -35,7 +35,7 @@ from torch import Tensor
 
 import domainvec as dv
 import synthfaces
-from domainvec.adaptation.presets import IMAGE_TRAINING, IMAGES_TRAINING, ROBUST_TRAINING
+from domainvec.adaptation.presets import ROBUST_TRAINING
 from domainvec.domains import PARAMETERIZATIONS
 from domainvec.evaluation import Judge, true_drawings
 from domainvec.evaluation.diversity import spread
@@ -46,7 +46,6 @@ from domainvec.images import grid, save_png
 from domainvec.seeds import latents
 from synthfaces.articles import with_article
 
-TRAINING = {"text": ROBUST_TRAINING, "image": IMAGE_TRAINING, "images": IMAGES_TRAINING}
 WAYS = {"text": 0, "image": 1, "images": 10}
 """How many true drawings guide."""
 DOMAINS = (
@@ -162,9 +161,8 @@ def adapt(
             curve.append({"step": step, **_rounded(shown)})
             measuring += time.monotonic() - started
 
-    training = TRAINING[way]
-    every = math.ceil((steps or training.steps) / CURVE)
-    rate = factor * training.learning_rate * PARAMETERIZATIONS[parameterization].relative_learning_rate
+    every = math.ceil((steps or ROBUST_TRAINING.steps) / CURVE)
+    rate = factor * ROBUST_TRAINING.learning_rate * PARAMETERIZATIONS[parameterization].relative_learning_rate
     options = {
         "parameterization": parameterization,
         "seed": seed,

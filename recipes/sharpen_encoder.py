@@ -33,7 +33,6 @@ from train_encoder import (
     encode_images,
     encode_texts,
     measure,
-    question_loss,
     quicken,
     quiz_loss,
     save,
@@ -70,7 +69,6 @@ def sharpen(
     adversary = Adversary(options.generator, [DOMAINS[i] for i in changed], generator)
     scale = model.logit_scale.detach().exp().clamp(max=60)
     smile = smile_direction(former, tokenizer)
-    asks_of_smiles = torch.tensor([name == "smile" for name in QUESTIONS])
     losses: list[tuple[float, float]] = []
     model.train()
     while run.goes_on():
@@ -90,20 +88,12 @@ def sharpen(
         for parameter in seen:
             parameter.requires_grad_(True)
         held = torch.cat([images, fakes, truths])
-        close, answers = batches.close(CLOSE, random, generator)
-        shown = torch.cat([held, close])
-        if options.only_smiles:
-            held = shown
         with torch.no_grad():
             wanted = encode_images(former, held)
-        embeddings = encode_images(model, shown)
-        moved = apart_from(smile, embeddings[: len(held)] - wanted).square().sum(dim=1).mean()
-        looked = embeddings[-CLOSE:]
-        if options.only_smiles:
-            answers[:, 1:][:, ~asks_of_smiles] = -1
-            told = question_loss(looked, quiz[len(DOMAINS) + 1 :], answers[:, 1:], scale, smile_weight=1.0)
-        else:
-            told = quiz_loss(looked, quiz, answers, scale, smile_weight=1.0)
+        close, answers = batches.close(CLOSE, random, generator)
+        kept, looked = encode_images(model, torch.cat([held, close])).split([len(held), CLOSE])
+        moved = apart_from(smile, kept - wanted).square().sum(dim=1).mean()
+        told = quiz_loss(looked, quiz, answers, scale, smile_weight=1.0)
         optimizer.zero_grad()
         (told + options.keep * (FREELY if run.share < FREE else 1.0) * moved).backward()
         torch.nn.utils.clip_grad_norm_(seen, 1.0)
@@ -158,11 +148,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--radius", type=float, default=4.0, help="length of attacks, as in its training")
     parser.add_argument("--color-changes", type=float, default=0.3, help="as in its training")
     parser.add_argument("--samples", type=int, default=1_500, help="number of samples of the generator")
-    parser.add_argument(
-        "--only-smiles",
-        action="store_true",
-        help="ask for smiles alone, and hold the close looks, too",
-    )
     parser.add_argument("--keep", type=float, default=20.0, help="weight of the squared distance moved")
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--held-out", type=int, default=60, help="number of each domain to measure on")

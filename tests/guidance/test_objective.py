@@ -80,6 +80,21 @@ def test_two_equal_encoders_count_as_one():
     torch.testing.assert_close(a, b)
 
 
+def test_pictures_guide_as_a_text_does():
+    encoder, unseen = LinearEncoder(), replace(PUBLISHED, global_text=1.0)
+    few, drawn = pictures(3, 5), pictures(4, 40)
+    objective = Objective([encoder], unseen, few, drawn)
+    ends = [F.normalize(encoder.encode_images(each).mean(dim=0), dim=0) for each in (few, drawn)]
+    torch.testing.assert_close(objective.targets, ends[:1])
+    adapted, source = pictures(1), pictures(2)
+    _, terms = objective(adapted, source, generator=seeded())
+    texts = [end[None, None] for end in ends]
+    direction = direction_loss(encoder.encode_images(adapted), encoder.encode_images(source), *texts)
+    torch.testing.assert_close(terms["direction"], direction)
+    with pytest.raises(InputError, match=r"of 3 pictures .* are the same pictures"):
+        Objective([encoder], unseen, pictures(1), pictures(1))
+
+
 def test_a_call_depends_on_its_generator_alone():
     objective = Objective([LinearEncoder()], FACES, "a sketch", "a photo")
     values = [

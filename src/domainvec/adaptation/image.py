@@ -223,12 +223,8 @@ class _ImageLoss:
         on_inversion: Callable[[int, float], object],
     ) -> None:
         assert settings.image is not None
-        self.generator, self.encoders, self.settings, self.image = (
-            generator,
-            encoders,
-            settings,
-            settings.image,
-        )
+        self.image = settings.image
+        self.generator, self.encoders, self.settings = generator, encoders, settings
         self.style, self.template, self.text = style, template, text
         self.on_inversion = on_inversion
         self.w: Tensor | None = None

@@ -211,7 +211,6 @@ def adapt_to_images(
         generator,
         encoders,
         settings,
-        adversary,
         start.domain,
         real,
         objectives,
@@ -243,20 +242,16 @@ class _PicturesLoss:
         generator: Generator,
         encoders: Sequence[AdaptationEncoder],
         settings: AdaptationSettings,
-        adversary: Adversary,
         template: Domain,
         real: Tensor,
         objectives: Mapping[str, tuple[Objective, float]],
         opponent: Opponent | None,
         on_inversion: Callable[[int, float], object],
     ) -> None:
+        assert settings.images is not None
+        self.adversary = settings.images.adversary
+        self.generator, self.encoders, self.settings = generator, encoders, settings
         self.on_inversion = on_inversion
-        self.generator, self.encoders, self.settings, self.adversary = (
-            generator,
-            encoders,
-            settings,
-            adversary,
-        )
         self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
         self.inverted: Tensor | None = None
 

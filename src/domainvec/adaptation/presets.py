@@ -64,20 +64,14 @@ ROBUST_TRAINING = Training(
     decay_fraction=0.4,
     style_mixing=0.0,
 )
-"""For small encoders: the noise of their random views asks for more pictures a step, and for a decay."""
-
+"""For small encoders, whatever guides: the noise of their random views asks for more pictures a step, and for
+a decay."""
 
 PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
 """A domain vector under one image as HyperDomainNet (arXiv:2210.08884) trains it."""
 
-IMAGE_TRAINING = replace(ROBUST_TRAINING, learning_rate=0.05)
-"""One image and small encoders."""
-
 PUBLISHED_IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02)
 """A few images, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""
-
-IMAGES_TRAINING = ROBUST_TRAINING
-"""A few images and small encoders."""
 
 
 def default_training(guidance: Guidance, *, image: bool = False, images: bool = False) -> Training:
@@ -88,8 +82,8 @@ def default_training(guidance: Guidance, *, image: bool = False, images: bool = 
         image: whether one picture guides.
         images: whether a few do.
     """
+    if guidance.augmentation is not None:
+        return ROBUST_TRAINING
     if images:
-        return PUBLISHED_IMAGES_TRAINING if guidance.augmentation is None else IMAGES_TRAINING
-    if image:
-        return PUBLISHED_IMAGE_TRAINING if guidance.augmentation is None else IMAGE_TRAINING
-    return PUBLISHED_TRAINING if guidance.augmentation is None else ROBUST_TRAINING
+        return PUBLISHED_IMAGES_TRAINING
+    return PUBLISHED_IMAGE_TRAINING if image else PUBLISHED_TRAINING
