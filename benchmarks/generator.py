@@ -12,14 +12,15 @@ and truncated and style-mixed samples.
                of the drawings of the same faces (floor)
     precision, recall   of the samples, and of the drawings of the same faces (Kynkäänniemi et al. 2019)
 
-With --snapshots FOLDER it measures each generator in there instead, a line each, as the recipe writes them:
-the curve over the pictures seen.
+With --snapshots FOLDER it measures each generator in there instead, a line each, as the recipe writes them,
+and draws the curve over the pictures seen, `generator-curve.png` (extra `plots`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from domainvec.evaluation import (
     true_drawings,
 )
 from domainvec.evaluation.features import in_parts
+from domainvec.files import atomic_path
 from domainvec.images import grid, save_png
 
 SEED = 2026
@@ -69,6 +71,30 @@ def compare(generator: dv.Generator, judge: Judge, truth: dict[str, Any]) -> dic
     }
 
 
+def draw_curve(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Plot the distance, precision and recall over the pictures seen, beside their floors."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    seen = [int(row["snapshot"]) / 1000 for row in rows]
+    shape, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    panels = [("Fréchet distance, features of the judge", ["frechet"]), ("share", ["precision", "recall"])]
+    for axis, (label, names) in zip(axes, panels, strict=True):
+        for colour, name in enumerate(names):
+            axis.plot(seen, [row[name] for row in rows], marker=".", color=f"C{colour}", label=name)
+            floor = rows[-1][f"{name}_floor"]
+            axis.axhline(floor, color=f"C{colour}", linestyle=":", label=f"{name} of drawings")
+        axis.set(xlabel="pictures seen, thousands", ylabel=label)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[0].set_yscale("log")
+    with atomic_path(path) as temporary:
+        shape.savefig(temporary, dpi=110, format="png")
+    pyplot.close(shape)
+
+
 @torch.no_grad()
 def main() -> None:
     """Measure, print, write the pictures."""
@@ -88,9 +114,12 @@ def main() -> None:
     truth["features"] = in_parts(judge.features, truth["draws"])
     truth["other_features"] = in_parts(lambda part: judge.features(true_drawings(part, "photo")), others)
     if options.snapshots is not None:
+        rows = []
         for folder in sorted(options.snapshots.iterdir()):
             snapshot = dv.Generator.from_pretrained(folder)
-            print(json.dumps({"snapshot": folder.name, **compare(snapshot, judge, truth)}), flush=True)
+            rows.append({"snapshot": folder.name, **compare(snapshot, judge, truth)})
+            print(json.dumps(rows[-1]), flush=True)
+        draw_curve(rows, options.output / "generator-curve.png")
         return
 
     generator = dv.Generator.from_pretrained(options.generator)

@@ -36,7 +36,7 @@ def test_small_encoders_have_their_own_weights(style) -> None:
     encoder = ToyEncoder(guidance=FACES)
     result = dv.adapt_to_image(toy_generator(32), encoder, style, **QUICK)
     assert result.settings.image.guidance == FACES_IMAGE
-    assert "tokens" in result.history[0]["parts"]
+    assert {"tokens", "resemblance"} <= result.history[0]["parts"].keys()
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, encoder, style) -> None:
@@ -108,6 +108,28 @@ def test_inversion_approaches_and_the_prior_holds_back(generator, encoder) -> No
     average = generator.mapping(torch.randn(2000, 8)).mean(0)
     held = found(prior=100.0)[0]
     assert (held - average).norm() < 0.5 * (w - average).norm()
+
+
+def test_what_is_inverted_already_is_not_inverted_again(generator, encoder, style) -> None:
+    w = invert_into_source(generator, [encoder], style[None], QUICK["inversion"])
+    told = []
+    options = {**QUICK, "precision": "float32"}
+    known = dv.adapt_to_image(
+        generator, encoder, style, inverted=w, on_inversion=lambda *each: told.append(each), **options
+    )
+    assert not told
+    assert_equal_runs(known, dv.adapt_to_image(generator, encoder, style, **options))
+    with pytest.raises(ShapeError, match=r"inverted latents have shape .* expected \(1, "):
+        dv.adapt_to_image(generator, encoder, style, inverted=w[:, :1], **QUICK)
+
+
+def test_inversion_in_half_precision_finds_the_same(generator, encoder, style) -> None:
+    a, b = (
+        invert_into_source(generator, [encoder], style[None], Inversion(steps=20), precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    average = generator.mapping(torch.randn(2000, 8)).mean(0)
+    assert 0 < (a - b).norm() < 0.1 * (a - average).norm()
 
 
 def test_inversion_looks_past_colours(generator, encoder) -> None:

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance import (
+    FACES,
     ImageGuidance,
     ImageObjective,
     clip_across_loss,
@@ -59,7 +60,10 @@ def test_guidance_says_what_is_wrong():
 
 
 class Eye:
-    name = "eye"
+    name, guidance = "eye", None
+
+    def encode_images(self, images):
+        return self.encode_images_and_tokens(images)[0]
 
     def encode_images_and_tokens(self, images, depth=0.5):
         pooled = F.adaptive_avg_pool2d(images, 4)
@@ -80,18 +84,24 @@ def test_the_sum_is_that_of_its_terms_and_reaches_the_pictures():
         out_of_range=4.0,
         l2=0.1,
         within=0.5,
+        resemblance=0.3,
     )
-    objective = ImageObjective([Eye(), Eye()], guidance, style, inversion)
+    views = FACES.of_texts_alone()
+    objective = ImageObjective([Eye(), Eye()], guidance, style, inversion, views)
     adapted.requires_grad_()
     references = inversion.repeat(2, 1, 1, 1).requires_grad_()
-    total, parts = objective(adapted, source, references, domain_l2=torch.tensor(2.0))
+    total, parts = objective(adapted, source, references, domain_l2=torch.tensor(2.0), generator=rng)
     assert parts.keys() == {name for name in guidance.to_dict() if name not in ("token_depth", "recoloured")}
     expected = sum(getattr(guidance, name) * part.item() for name, part in parts.items())
     assert total.item() == pytest.approx(expected, rel=1e-5)
     total.backward()
     assert adapted.grad.isfinite().all() and adapted.grad.any()
     assert references.grad.isfinite().all() and references.grad.any()
-    reached, _ = objective(source, source, style.repeat(2, 1, 1, 1), domain_l2=torch.tensor(0.0))
+    reached, _ = objective(
+        source, source, style.repeat(2, 1, 1, 1), domain_l2=torch.tensor(0.0), generator=rng
+    )
     assert reached < total
     with pytest.raises(InputError, match="no encoder"):
-        ImageObjective([], guidance, style, inversion)
+        ImageObjective([], guidance, style, inversion, views)
+    with pytest.raises(InputError, match="pass of_texts"):
+        ImageObjective([Eye()], guidance, style, inversion)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domainvec.adaptation.adversary import Adversary
 from domainvec.adaptation.image import adapt_to_image
 from domainvec.adaptation.images import adapt_to_images, default_adversary
-from domainvec.adaptation.inversion import Inversion
+from domainvec.adaptation.inversion import Inversion, invert_into_source
 from domainvec.adaptation.pictures import before_after, previews
 from domainvec.adaptation.presets import PUBLISHED_TRAINING, ROBUST_TRAINING, Training, default_training
 from domainvec.adaptation.result import AdaptationResult
@@ -28,6 +28,7 @@ __all__ = [
     "before_after",
     "default_adversary",
     "default_training",
+    "invert_into_source",
     "previews",
     "training_resolution",
 ]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from domainvec.adaptation.drawing import draw_step, encoding, synthesize
-from domainvec.adaptation.inversion import Inversion, invert_into_source
+from domainvec.adaptation.inversion import Inversion, invert_into_source, require_inverted
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
@@ -88,6 +88,7 @@ def adapt_to_image(
     checkpoint_every: int = 25,
     resume: bool = False,
     callback: Callback | None = None,
+    inverted: Tensor | None = None,
     on_inversion: Callable[[int, float], object] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> AdaptationResult:
@@ -119,11 +120,12 @@ def adapt_to_image(
         truncation_psi: as in `adapt`.
         noise: as in `adapt`.
         resolution: as in `adapt`.
-        precision: as in `adapt`; the inversion is done in float32.
+        precision: as in `adapt`.
         checkpoint: as in `adapt`.
         checkpoint_every: in steps.
         resume: as in `adapt`.
         callback: as in `adapt`.
+        inverted: the picture's latents, (1, num_ws, w_dim), if `invert_into_source` has found them already.
         on_inversion: called after each step of the inversion with their number and the loss.
         metadata: what to say of the domain besides.
 
@@ -132,7 +134,7 @@ def adapt_to_image(
     Raises:
         InputError: if the picture cannot be read (the message names the file), or a value is out of range.
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
-        ShapeError: if the pixels are not those of one square picture.
+        ShapeError: if the pixels are not those of one square picture, or `inverted` is of another shape.
 
     Warns:
         UnknownWordsWarning: if a prompt has words that none of the encoders was taught.
@@ -176,18 +178,20 @@ def adapt_to_image(
     checkpointing = Checkpointing(checkpoint, checkpoint_every, resume)
     about = describe(settings, generator, encoders) | dict(metadata or {})
     start = untrained(settings, generator, about)
+    # What keeps faces and colours is the picture's business already.
+    bare = replace(guidance.of_texts_alone(), in_domain_angle=0)
     text = None
     if target is not None and text_weight > 0:
-        # What keeps faces and colours is the picture's business already.
-        bare = replace(guidance.of_texts_alone(), in_domain_angle=0)
         text = text_objective(encoders, replace(settings, guidance=bare))
     loss = _ImageLoss(
         generator,
         encoders,
         settings,
+        bare,
         style.to(device),
         start.domain,
         text,
+        require_inverted(inverted, 1, generator),
         on_inversion or (lambda *_: None),
     )
     watch = None
@@ -217,17 +221,19 @@ class _ImageLoss:
         generator: Generator,
         encoders: Sequence[ImageAdaptationEncoder],
         settings: AdaptationSettings,
+        bare: Guidance,
         style: Tensor,
         template: Domain,
         text: Objective | None,
+        inverted: Tensor | None,
         on_inversion: Callable[[int, float], object],
     ) -> None:
         assert settings.image is not None
         self.image = settings.image
         self.generator, self.encoders, self.settings = generator, encoders, settings
-        self.style, self.template, self.text = style, template, text
+        self.bare, self.style, self.template, self.text = bare, style, template, text
         self.on_inversion = on_inversion
-        self.w: Tensor | None = None
+        self.w = inverted
         self.objective: ImageObjective | None = None
 
     def state(self) -> dict[str, Tensor]:
@@ -245,13 +251,16 @@ class _ImageLoss:
                 self.style,
                 self.image.inversion,
                 resolution=settings.resolution,
+                precision=settings.precision,
                 seed=settings.seed,
                 on_step=self.on_inversion,
             )
         if self.objective is None:
             with torch.no_grad():
                 inversion = self.generator.synthesis(self.w, resolution=settings.resolution)
-            self.objective = ImageObjective(self.encoders, self.image.guidance, self.style, inversion)
+            self.objective = ImageObjective(
+                self.encoders, self.image.guidance, self.style, inversion, self.bare
+            )
         return self.w, self.objective
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -266,7 +275,13 @@ class _ImageLoss:
         drawn = synthesize(generator, settings, torch.cat([w, references]), step, domain)
         domain_l2 = (vector - self.template.vector).square().mean()
         with encoding(settings, vector.device):
-            total, parts = objective(drawn[:count], source, drawn[count:], domain_l2=domain_l2)
+            total, parts = objective(
+                drawn[:count],
+                source,
+                drawn[count:],
+                domain_l2=domain_l2,
+                generator=step_rng(settings.seed, step, "views"),
+            )
             if self.text is not None:
                 views = step_rng(settings.seed, step, "views")
                 said, parts_of_text = self.text(drawn[:count], source, generator=views)

@@ -30,7 +30,7 @@ from domainvec.adaptation.adversary import (
 )
 from domainvec.adaptation.drawing import draw_step, encoding, synthesize
 from domainvec.adaptation.image import digest
-from domainvec.adaptation.inversion import invert_into_source
+from domainvec.adaptation.inversion import invert_into_source, require_inverted
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
@@ -102,6 +102,7 @@ def adapt_to_images(
     checkpoint_every: int = 25,
     resume: bool = False,
     callback: Callback | None = None,
+    inverted: Tensor | None = None,
     on_inversion: Callable[[int, float], object] | None = None,
     check_every: int = 20,
     metadata: Mapping[str, Any] | None = None,
@@ -141,6 +142,7 @@ def adapt_to_images(
         checkpoint_every: in steps.
         resume: as in `adapt`.
         callback: as in `adapt`.
+        inverted: the pictures' latents, (M, num_ws, w_dim), if `invert_into_source` has found them already.
         on_inversion: called after each step of the pictures' inversions, if there are any, with their number
             and the loss.
         check_every: steps between two looks for copies.
@@ -150,7 +152,8 @@ def adapt_to_images(
 
     Raises:
         InputError: if there are fewer than two pictures that can be read, or a value is out of range.
-        ShapeError: if pixels or discriminator are of another resolution than the generator.
+        ShapeError: if pixels or discriminator are of another resolution than the generator, or `inverted`
+            does not fit the pictures.
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
     """
     encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
@@ -215,6 +218,7 @@ def adapt_to_images(
         real,
         objectives,
         opponent,
+        require_inverted(inverted, len(real), generator),
         on_inversion or (lambda *_: None),
     )
     run = Run(
@@ -246,6 +250,7 @@ class _PicturesLoss:
         real: Tensor,
         objectives: Mapping[str, tuple[Objective, float]],
         opponent: Opponent | None,
+        inverted: Tensor | None,
         on_inversion: Callable[[int, float], object],
     ) -> None:
         assert settings.images is not None
@@ -253,7 +258,7 @@ class _PicturesLoss:
         self.generator, self.encoders, self.settings = generator, encoders, settings
         self.on_inversion = on_inversion
         self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
-        self.inverted: Tensor | None = None
+        self.inverted = inverted
 
     def state(self) -> dict[str, Tensor]:
         kept = {} if self.opponent is None else self.opponent.state()
@@ -335,7 +340,13 @@ class _PicturesLoss:
 
                 found.append(
                     invert_into_source(
-                        self.generator, self.encoders, part, how, seed=self.settings.seed, on_step=on_step
+                        self.generator,
+                        self.encoders,
+                        part,
+                        how,
+                        precision=self.settings.precision,
+                        seed=self.settings.seed,
+                        on_step=on_step,
                     )
                 )
             self.inverted = torch.cat(found)

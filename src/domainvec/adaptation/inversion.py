@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from domainvec.adaptation.precision import Precision
 from domainvec.checks import require_between
-from domainvec.errors import InputError
+from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.objective import ImageTextEncoder
 from domainvec.guidance.robust import edge_loss
 
@@ -74,6 +75,7 @@ def invert_into_source(
     settings: Inversion,
     *,
     resolution: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     on_step: Callable[[int, float], object] = lambda step, loss: None,
 ) -> Tensor:
@@ -88,17 +90,19 @@ def invert_into_source(
         images: (M, 3, side, side), [-1, 1], at the resolution below.
         settings: steps and weights.
         resolution: at which pictures are made; the generator's own by default.
+        precision: of the generator's feature maps.
         seed: of the noise that the components are taken from.
         on_step: called after each step with the number of steps done and the loss.
 
     Returns: (M, num_ws, w_dim).
     """
     device = generator.mapping.w_avg.device
+    dtype = torch.bfloat16 if precision == "bfloat16" else None
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(_SAMPLES, generator.z_dim, generator=rng)
     with torch.no_grad():
         w = generator.mapping(z.to(device))[:, 0].double().cpu()
-        described = [encoder.encode_images(images) for encoder in encoders]
+        described = [encoder.encode_images(images) for encoder in encoders if settings.features > 0]
     mean = w.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(w.T))
     kept = min(_COMPONENTS, len(variances))
@@ -109,7 +113,7 @@ def invert_into_source(
     for step in range(settings.steps):
         rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
         optimizer.param_groups[0]["lr"] = rate
-        drawn = generator.synthesis(mean + moved @ basis, resolution=resolution)
+        drawn = generator.synthesis(mean + moved @ basis, resolution=resolution, dtype=dtype).float()
         loss = settings.prior * moved.square().mean()
         if settings.recoloured > 0:
             loss = loss + settings.recoloured * _pyramid(drawn, images, _recoloured_difference)
@@ -126,6 +130,23 @@ def invert_into_source(
         on_step(step + 1, loss.item())
     found: Tensor = (mean + moved @ basis).detach()
     return found
+
+
+def require_inverted(inverted: Tensor | None, count: int, generator: Generator) -> Tensor | None:
+    """Give known latents of pictures on the generator's device.
+
+    Raises: ShapeError unless there is one for each picture and layer.
+    """
+    if inverted is None:
+        return None
+    w_avg = generator.mapping.w_avg
+    expected = (count, generator.num_ws, len(w_avg))
+    if inverted.shape != expected:
+        raise ShapeError(
+            f"the inverted latents have shape {tuple(inverted.shape)}; expected {expected}, as "
+            "invert_into_source gives them for these pictures"
+        )
+    return inverted.detach().to(w_avg.device, torch.float32)
 
 
 def _pyramid(drawn: Tensor, wanted: Tensor, difference: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -14,17 +14,15 @@ from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.mindthegap import clip_across_loss, clip_within_loss, pixel_loss
+from domainvec.guidance.objective import ImageTextEncoder, Objective
 from domainvec.guidance.robust import pixel_terms
+from domainvec.guidance.settings import Guidance
 
 _SHORTEST_SHIFT = 0.05
 
 
-class TokenEncoder(Protocol):
+class TokenEncoder(ImageTextEncoder, Protocol):
     """An encoder that also says what it sees in each patch; `domainvec.Encoder` is one."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
         """Embed (N, 3, H, W) to unit length (N, D), and give tokens (N, T, C) of a layer."""
@@ -41,6 +39,8 @@ class ImageGuidance:
         reference_embedding: weight of one minus the cosine of the adapted inversion and the style image (same
             paper).
         reference_pixels: weight of their mean square difference at several resolutions (same paper).
+        resemblance: weight of the guidance from the inversion to the style image as from one text to another
+            (StyleGAN-NADA, arXiv:2108.00946), with a text's terms and random views.
         tokens: weight of the attentive style loss on samples (DiFa, arXiv:2207.08736).
         reference_tokens: weight of the same between the adapted inversion and the style image, in place of
             the paper's LPIPS.
@@ -61,6 +61,7 @@ class ImageGuidance:
     within: float = 0.5
     reference_embedding: float = 30.0
     reference_pixels: float = 10.0
+    resemblance: float = 0.0
     tokens: float = 0.0
     reference_tokens: float = 10.0
     token_depth: float = 0.5
@@ -81,7 +82,9 @@ class ImageGuidance:
         """
         require_between(self, [field.name for field in fields(self)])
         require_between(self, ["token_depth", "recoloured"], 1.0)
-        if not (self.across or self.reference_embedding or self.reference_pixels or self.tokens):
+        if not any(
+            (self.across, self.reference_embedding, self.reference_pixels, self.resemblance, self.tokens)
+        ):
             raise InputError("all weights that see the style image are 0; set one above 0")
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,16 +96,18 @@ MIND_THE_GAP = ImageGuidance()
 """One image as Mind the GAP (arXiv:2110.08398) guides by it, with DiFa's tokens in the place of LPIPS."""
 
 FACES_IMAGE = ImageGuidance(
-    across=4.0,
+    across=2.0,
     within=0.5,
     reference_embedding=1.0,
     reference_pixels=60.0,
+    resemblance=0.4,
     tokens=1.0,
     reference_tokens=2.0,
     recoloured=0.75,
     in_domain_angle=1.0,
     edges=0.5,
     tones=1.0,
+    changed=0.6,
     out_of_range=4.0,
     l2=0.02,
 )
@@ -117,13 +122,19 @@ class ImageObjective:
         guidance: the weights.
         style: the style image, (1, 3, H, W), [-1, 1].
         inversion: what the unadapted generator draws for the style's latents, (1, 3, H, W).
+        of_texts: the terms and views of the resemblance; needed if it has a weight.
 
     Raises:
-        InputError: if there is no encoder.
+        InputError: if there is no encoder, or `of_texts` is missing.
     """
 
     def __init__(
-        self, encoders: Sequence[TokenEncoder], guidance: ImageGuidance, style: Tensor, inversion: Tensor
+        self,
+        encoders: Sequence[TokenEncoder],
+        guidance: ImageGuidance,
+        style: Tensor,
+        inversion: Tensor,
+        of_texts: Guidance | None = None,
     ) -> None:
         if not encoders:
             raise InputError("got no encoder; pass at least one")
@@ -133,12 +144,23 @@ class ImageObjective:
         with torch.no_grad():
             self._styles = [self._encode(encoder, style) for encoder in self.encoders]
             self._inversions = [self._encode(encoder, inversion)[0] for encoder in self.encoders]
+        self._resembling: Objective | None = None
+        if guidance.resemblance > 0:
+            if of_texts is None:
+                raise InputError("the guidance has a resemblance weight; pass of_texts, its terms and views")
+            self._resembling = Objective(encoders, of_texts, style, inversion)
 
     def _encode(self, encoder: TokenEncoder, images: Tensor) -> tuple[Tensor, Tensor]:
         return encoder.encode_images_and_tokens(images, self.guidance.token_depth)
 
     def __call__(
-        self, adapted: Tensor, source: Tensor, references: Tensor, *, domain_l2: Tensor
+        self,
+        adapted: Tensor,
+        source: Tensor,
+        references: Tensor,
+        *,
+        domain_l2: Tensor,
+        generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of a batch.
 
@@ -147,6 +169,7 @@ class ImageObjective:
             source: G(w) of the same latents, (N, 3, H, W); no gradient goes here.
             references: G_d of the style's latents, (M, 3, H, W), recoloured or not.
             domain_l2: mean square of the domain's numbers.
+            generator: CPU generator of the random views.
 
         Returns:
             The weighted sum, a float32 scalar, and the detached terms before weighting by name; terms of
@@ -166,6 +189,8 @@ class ImageObjective:
 
         add("l2", lambda: domain_l2)
         add("reference_pixels", lambda: pixel_loss(references, self.style))
+        if (resembling := self._resembling) is not None:
+            add("resemblance", lambda: resembling(seen, source, generator=generator)[0])
         count, share = len(adapted), 1 / len(self.encoders)
         for encoder, (style, style_tokens), inversion in zip(
             self.encoders, self._styles, self._inversions, strict=True
