@@ -428,9 +428,9 @@ def main() -> None:
 
     world = World()
     rates_file = options.runs / "rates.json"
-    rates = json.loads(rates_file.read_text()) if rates_file.exists() else {}
-    if options.rates:
-        rates |= choose_rates(world, options)
+    chosen = choose_rates(world, options) if options.rates else {}
+    rates = (json.loads(rates_file.read_text()) if rates_file.exists() else {}) | chosen
+    if chosen:
         with atomic_path(rates_file) as path:
             path.write_text(json.dumps(rates, indent=1) + "\n")
     rows = [
