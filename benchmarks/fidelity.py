@@ -68,6 +68,8 @@ CHOOSING = ("robot", "comic")
 """Domains that learning rates are chosen on; not in the table."""
 FACTORS = (0.3, 1.0, 3.0)
 """Of the preset's learning rate, to choose from."""
+GREATER_FACTORS = (10.0, 30.0)
+"""Each tried if the one before is the best so far."""
 FACES, SHOWN = 128, 8
 PICTURED = "modulation+rgb"
 """The parameterization whose first seed is drawn as a grid."""
@@ -231,29 +233,38 @@ def kept(path: Path, make: Any, *arguments: Any) -> dict[str, Any]:  # noqa: ANN
 
 
 def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
-    """For each way and parameterization the factor whose judge probability times identity is the highest."""
+    """For each way and parameterization the factor whose judge probability times identity is the highest.
+
+    Where the greatest one is the best, greater ones are tried.
+    """
+
+    def score(way: str, form: str, factor: float) -> float:
+        folder = options.runs / "rates"
+        rows = [
+            kept(
+                folder / f"{way}-{form}-{name}-{factor:g}.json",
+                adapt,
+                world,
+                way,
+                form,
+                name,
+                0,
+                factor,
+                options.steps,
+                options.batch_size,
+                folder,
+            )
+            for name in CHOOSING
+        ]
+        return sum(row["judge_probability"] * row["identity"] for row in rows) / len(rows)
+
     chosen = {}
     for way in options.ways:
         for form in options.parameterizations:
-            scores = {}
-            for factor in FACTORS:
-                rows = [
-                    kept(
-                        options.runs / "rates" / f"{way}-{form}-{name}-{factor:g}.json",
-                        adapt,
-                        world,
-                        way,
-                        form,
-                        name,
-                        0,
-                        factor,
-                        options.steps,
-                        options.batch_size,
-                        options.runs / "rates",
-                    )
-                    for name in CHOOSING
-                ]
-                scores[factor] = sum(row["judge_probability"] * row["identity"] for row in rows) / len(rows)
+            scores = {factor: score(way, form, factor) for factor in FACTORS}
+            for factor in GREATER_FACTORS:
+                if max(scores, key=scores.__getitem__) == max(scores):
+                    scores[factor] = score(way, form, factor)
             chosen[f"{way} {form}"] = max(scores, key=scores.__getitem__)
             print(f"{way} {form}: {scores}", flush=True)
     return chosen
