@@ -3,6 +3,7 @@
     python benchmarks/fidelity.py --quick          # two of each, a few minutes
     python benchmarks/fidelity.py --rates          # choose learning rates, on domains outside the table
     python benchmarks/fidelity.py --json FILE      # the table; resumable, hours on a CPU
+    python benchmarks/fidelity.py --done           # what there is of it so far
 
 Each parameterization learns each domain of the face world in each way: from its name, from one true drawing,
 from ten. The bundled generator draws a known face for each noise, so the true drawing of every adapted face
@@ -355,12 +356,18 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], folder: Pa
 
     def figure(name: str, draw: Any) -> None:  # noqa: ANN401
         shape, axes = pyplot.subplots(
-            1, len(ways), figsize=(5.2 * len(ways), 4.2), squeeze=False, layout="constrained"
+            1, len(ways), figsize=(1.5 + 4.6 * len(ways), 4.2), squeeze=False, layout="constrained"
         )
         for axis, way in zip(axes[0], ways, strict=True):
             axis.set_title(f"from {'a text' if way == 'text' else f'{WAYS[way]} drawing(s)'}")
             axis.grid(alpha=0.3)
             draw(axis, way)
+        handles = {}
+        for axis in axes[0]:
+            marks, names = axis.get_legend_handles_labels()
+            handles |= dict(zip(names, marks, strict=True))
+        known = [form for form in PARAMETERIZATIONS if form in handles]
+        shape.legend([handles[form] for form in known], known, loc="outside right center", fontsize=8)
         with atomic_path(folder / f"{name}.png") as path:
             shape.savefig(path, dpi=110, format="png")
         pyplot.close(shape)
@@ -377,8 +384,8 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], folder: Pa
                 fmt="o",
                 color=colours[form],
                 elinewidth=0.6,
+                label=form,
             )
-            axis.annotate(form, (across[0], row[y][0]), textcoords="offset points", xytext=(5, 4), fontsize=8)
 
     def quality(axis: Any, way: str) -> None:  # noqa: ANN401
         points(axis, way, "size", "distance")
@@ -404,11 +411,45 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], folder: Pa
             means = [sum(curve[i]["distance"] for curve in curves) / len(curves) for i in range(shortest)]
             axis.plot([0, *at], [1, *means], marker=".", color=colours[form], label=form)
         axis.set(xlabel="steps", ylabel="distance to the true drawings")
-        axis.legend(fontsize=7)
 
     figure("quality", quality)
     figure("diversity", diversity)
     figure("steps", steps)
+
+
+def rows_done(folder: Path) -> list[dict[str, Any]]:
+    """Read all rows that are done."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))]
+
+
+def make_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Make the rows that are missing, and read the others."""
+    world = World()
+    rates_file = options.runs / "rates.json"
+    chosen = choose_rates(world, options) if options.rates else {}
+    rates = (json.loads(rates_file.read_text()) if rates_file.exists() else {}) | chosen
+    if chosen:
+        with atomic_path(rates_file) as path:
+            path.write_text(json.dumps(rates, indent=1) + "\n")
+    return [
+        kept(
+            options.runs / f"{way}-{form}-{name}-{seed}.json",
+            adapt,
+            world,
+            way,
+            form,
+            name,
+            seed,
+            rates.get(f"{way} {form}", 1.0),
+            options.steps,
+            options.batch_size,
+            options.output,
+        )
+        for seed in options.seeds
+        for way in options.ways
+        for name in options.domains
+        for form in options.parameterizations
+    ]
 
 
 def main() -> None:
@@ -429,6 +470,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
+    parser.add_argument("--done", action="store_true", help="show all rows that are done, make none")
     parser.add_argument("--quick", action="store_true", help="a small table that says little")
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     options = parser.parse_args()
@@ -437,32 +479,7 @@ def main() -> None:
         options.ways, options.domains, options.seeds, options.steps = ["text", "image"], ["sepia"], [0], 60
         options.parameterizations = ["modulation+rgb", "full"]
 
-    world = World()
-    rates_file = options.runs / "rates.json"
-    chosen = choose_rates(world, options) if options.rates else {}
-    rates = (json.loads(rates_file.read_text()) if rates_file.exists() else {}) | chosen
-    if chosen:
-        with atomic_path(rates_file) as path:
-            path.write_text(json.dumps(rates, indent=1) + "\n")
-    rows = [
-        kept(
-            options.runs / f"{way}-{form}-{name}-{seed}.json",
-            adapt,
-            world,
-            way,
-            form,
-            name,
-            seed,
-            rates.get(f"{way} {form}", 1.0),
-            options.steps,
-            options.batch_size,
-            options.output,
-        )
-        for seed in options.seeds
-        for way in options.ways
-        for name in options.domains
-        for form in options.parameterizations
-    ]
+    rows = rows_done(options.runs) if options.done else make_rows(options)
     summaries = summarise(rows)
     print(table(summaries))
     print(against_full(rows))
