@@ -118,13 +118,15 @@ class World:
         started = time.monotonic()
         precision = native_precision(self.w.device)
         with self.generator.synthesis.weights_held():
-            found = [
-                invert_into_source(
-                    self.generator, self.encoders, part, Inversion(), precision=precision, seed=seed
-                )
-                for part in self.guides(name, count).split(4)
-            ]
-        return torch.cat(found), time.monotonic() - started
+            found = invert_into_source(
+                self.generator,
+                self.encoders,
+                self.guides(name, count),
+                Inversion(),
+                precision=precision,
+                seed=seed,
+            )
+        return found, time.monotonic() - started
 
     def compare(self, adapted: Tensor, name: str) -> dict[str, float]:
         """Compare adapted faces with their true drawings, without the judge."""

@@ -332,24 +332,15 @@ class _PicturesLoss:
     def _inversions(self) -> Tensor:
         """Latents whose unadapted pictures are like the pictures, (M, num_ws, w_dim); found at first need."""
         if self.inverted is None:
-            how, found = self.adversary.inversion, []
-            for done, part in enumerate(torch.split(self.real, _PAIRS)):
-
-                def on_step(step: int, loss: float, before: int = done * how.steps) -> None:
-                    self.on_inversion(before + step, loss)
-
-                found.append(
-                    invert_into_source(
-                        self.generator,
-                        self.encoders,
-                        part,
-                        how,
-                        precision=self.settings.precision,
-                        seed=self.settings.seed,
-                        on_step=on_step,
-                    )
-                )
-            self.inverted = torch.cat(found)
+            self.inverted = invert_into_source(
+                self.generator,
+                self.encoders,
+                self.real,
+                self.adversary.inversion,
+                precision=self.settings.precision,
+                seed=self.settings.seed,
+                on_step=self.on_inversion,
+            )
         return self.inverted
 
 

@@ -25,6 +25,7 @@ _COMPONENTS = 64
 _SMALLEST = 8
 _SMALLEST_WITH_EDGES = 32
 _RIDGE = 0.03
+_AT_ONCE = 4  # pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,8 @@ def invert_into_source(
         resolution: at which pictures are made; the generator's own by default.
         precision: of the generator's feature maps.
         seed: of the noise that the components are taken from.
-        on_step: called after each step with the number of steps done and the loss.
+        on_step: called after each step with the number of steps done and the loss; a few pictures are
+            inverted at a time, and the number goes on from those to the next.
 
     Returns: (M, num_ws, w_dim).
     """
@@ -102,34 +104,37 @@ def invert_into_source(
     z = torch.randn(_SAMPLES, generator.z_dim, generator=rng)
     with torch.no_grad():
         w = generator.mapping(z.to(device))[:, 0].double().cpu()
-        described = [encoder.encode_images(images) for encoder in encoders if settings.features > 0]
     mean = w.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(w.T))
     kept = min(_COMPONENTS, len(variances))
     basis = (directions[:, -kept:] * variances[-kept:].clamp(min=0).sqrt()).T.to(device, torch.float32)
     mean = mean.to(device, torch.float32)
-    moved = torch.zeros(len(images), generator.num_ws, kept, device=device, requires_grad=True)
-    optimizer = torch.optim.Adam([moved], settings.learning_rate, betas=(0.9, 0.95))
-    for step in range(settings.steps):
-        rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
-        optimizer.param_groups[0]["lr"] = rate
-        drawn = generator.synthesis(mean + moved @ basis, resolution=resolution, dtype=dtype).float()
-        loss = settings.prior * moved.square().mean()
-        if settings.recoloured > 0:
-            loss = loss + settings.recoloured * _pyramid(drawn, images, _recoloured_difference)
-        if settings.edges > 0 and images.shape[-1] >= _SMALLEST_WITH_EDGES:
-            loss = loss + settings.edges * edge_loss(drawn, images)
-        if settings.pixels > 0:
-            loss = loss + settings.pixels * _pyramid(drawn, images, _difference)
-        if settings.features > 0:
-            for encoder, wanted in zip(encoders, described, strict=True):
-                cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
-                loss = loss + settings.features / len(encoders) * (1 - cosine)
-        (moved.grad,) = torch.autograd.grad(loss, moved)
-        optimizer.step()
-        on_step(step + 1, loss.item())
-    found: Tensor = (mean + moved @ basis).detach()
-    return found
+    found = []
+    for number, part in enumerate(torch.split(images, _AT_ONCE)):
+        with torch.no_grad():
+            described = [encoder.encode_images(part) for encoder in encoders if settings.features > 0]
+        moved = torch.zeros(len(part), generator.num_ws, kept, device=device, requires_grad=True)
+        optimizer = torch.optim.Adam([moved], settings.learning_rate, betas=(0.9, 0.95))
+        for step in range(settings.steps):
+            rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
+            optimizer.param_groups[0]["lr"] = rate
+            drawn = generator.synthesis(mean + moved @ basis, resolution=resolution, dtype=dtype).float()
+            loss = settings.prior * moved.square().mean()
+            if settings.recoloured > 0:
+                loss = loss + settings.recoloured * _pyramid(drawn, part, _recoloured_difference)
+            if settings.edges > 0 and part.shape[-1] >= _SMALLEST_WITH_EDGES:
+                loss = loss + settings.edges * edge_loss(drawn, part)
+            if settings.pixels > 0:
+                loss = loss + settings.pixels * _pyramid(drawn, part, _difference)
+            if settings.features > 0:
+                for encoder, wanted in zip(encoders, described, strict=True):
+                    cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
+                    loss = loss + settings.features / len(encoders) * (1 - cosine)
+            (moved.grad,) = torch.autograd.grad(loss, moved)
+            optimizer.step()
+            on_step(number * settings.steps + step + 1, loss.item())
+        found.append((mean + moved @ basis).detach())
+    return torch.cat(found)
 
 
 def require_inverted(inverted: Tensor | None, count: int, generator: Generator) -> Tensor | None:
