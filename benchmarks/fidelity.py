@@ -9,7 +9,8 @@ Each parameterization learns each domain of the face world in each way: from its
 from ten. The bundled generator draws a known face for each noise, so the true drawing of every adapted face
 is known. The drawings that guide, the faces that are measured and those that trained the generator and the
 judge are all different. What is done is kept in `runs/fidelity`, one file a run, and an interrupted benchmark
-goes on.
+goes on; `--known docs/fidelity/rows.json` goes on from the published rows. Chosen learning rates are kept
+beside the plots, in `rates.json`.
 
     distance   mean absolute difference to the true drawings, as a share of the unadapted faces'
     judge      share of the faces that the judge, a network that guidance never saw, takes for the target
@@ -28,6 +29,7 @@ import json
 import math
 import time
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -224,13 +226,34 @@ def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def kept(path: Path, make: Any, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+def row_file(folder: Path, way: str, form: str, name: str, seed: int) -> Path:
+    """Say where a row is kept."""
+    return folder / f"{way}-{form}-{name}-{seed}.json"
+
+
+def write(content: Any, path: Path) -> None:  # noqa: ANN401
+    """Write JSON, in a folder that need not be there yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def kept(
+    path: Path,
+    world: World,
+    options: argparse.Namespace,
+    way: str,
+    form: str,
+    name: str,
+    *,
+    seed: int,
+    factor: float,
+    pictures: Path,
+) -> dict[str, Any]:
     """Read a row that is done, or make it."""
     if not path.exists():
-        row = make(*arguments)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(row) + "\n")
+        row = adapt(world, way, form, name, seed, factor, options.steps, options.batch_size, pictures)
+        write(row, path)
         print(json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
     return dict(json.loads(path.read_text()))
 
@@ -243,22 +266,10 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
 
     def score(way: str, form: str, factor: float) -> float:
         folder = options.runs / "rates"
-        rows = [
-            kept(
-                folder / f"{way}-{form}-{name}-{factor:g}.json",
-                adapt,
-                world,
-                way,
-                form,
-                name,
-                0,
-                factor,
-                options.steps,
-                options.batch_size,
-                folder,
-            )
-            for name in CHOOSING
-        ]
+        rows = []
+        for name in CHOOSING:
+            path = folder / f"{way}-{form}-{name}-{factor:g}.json"
+            rows += [kept(path, world, options, way, form, name, seed=0, factor=factor, pictures=folder)]
         return sum(row["judge_probability"] * row["identity"] for row in rows) / len(rows)
 
     chosen = {}
@@ -424,34 +435,31 @@ def rows_done(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))]
 
 
+def take(file: Path, folder: Path) -> None:
+    """Count rows that were written with --json as done."""
+    for row in json.loads(file.read_text()):
+        path = row_file(folder, row["way"], row["parameterization"], row["domain"], row["seed"])
+        if not path.exists():
+            write(row, path)
+
+
 def make_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Make the rows that are missing, and read the others."""
     world = World()
-    rates_file = options.runs / "rates.json"
+    rates_file = options.output / "rates.json"
     chosen = choose_rates(world, options) if options.rates else {}
     rates = (json.loads(rates_file.read_text()) if rates_file.exists() else {}) | chosen
     if chosen:
-        with atomic_path(rates_file) as path:
-            path.write_text(json.dumps(rates, indent=1) + "\n")
-    return [
-        kept(
-            options.runs / f"{way}-{form}-{name}-{seed}.json",
-            adapt,
-            world,
-            way,
-            form,
-            name,
-            seed,
-            rates.get(f"{way} {form}", 1.0),
-            options.steps,
-            options.batch_size,
-            options.output,
-        )
-        for seed in options.seeds
-        for way in options.ways
-        for name in options.domains
-        for form in options.parameterizations
-    ]
+        write(rates, rates_file)
+    wanted = product(options.seeds, options.ways, options.domains, options.parameterizations)
+    rows = []
+    for seed, way, name, form in wanted:
+        path = row_file(options.runs, way, form, name, seed)
+        factor = rates.get(f"{way} {form}", 1.0)
+        rows += [
+            kept(path, world, options, way, form, name, seed=seed, factor=factor, pictures=options.output)
+        ]
+    return rows
 
 
 def main() -> None:
@@ -472,6 +480,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
+    parser.add_argument(
+        "--known", type=Path, metavar="FILE", help="rows of an earlier --json, not made again"
+    )
     parser.add_argument("--done", action="store_true", help="show all rows that are done, make none")
     parser.add_argument("--quick", action="store_true", help="a small table that says little")
     parser.add_argument("--json", type=Path, help="write the rows there, too")
@@ -481,6 +492,8 @@ def main() -> None:
         options.ways, options.domains, options.seeds, options.steps = ["text", "image"], ["sepia"], [0], 60
         options.parameterizations = ["modulation+rgb", "full"]
 
+    if options.known:
+        take(options.known, options.runs)
     rows = rows_done(options.runs) if options.done else make_rows(options)
     summaries = summarise(rows)
     print(table(summaries))

@@ -175,7 +175,7 @@ def plot(parts: dict[str, list[dict[str, Any]]], path: Path) -> None:
             if figure == "megabytes":
                 axis.set_yscale("log")
             else:
-                axis.set_ylim(bottom=0)
+                axis.set_ylim(0, 1.1 * max(row[figure] for row in rows))
             axis.grid(alpha=0.3)
             axis.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
