@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "sources"
 
 
-@pytest.mark.parametrize("guidance", [PUBLISHED, FACES], ids=["published", "robust"])
-def test_second_domain_reads_what_the_first_computed(cache: Path, guidance: dv.guidance.Guidance) -> None:
+@pytest.mark.parametrize(("guidance", "looks"), [(PUBLISHED, 1), (FACES, 3)], ids=["published", "robust"])
+def test_second_domain_reads_what_the_first_computed(
+    cache: Path, guidance: dv.guidance.Guidance, looks: int
+) -> None:
     generator = toy_generator(32)
     encoders = [CountingEncoder(0), CountingEncoder(1)]
     options = {"guidance": guidance, "steps": 6, "batch_size": 3, "source_pool": 10, "style_mixing": 0.5}
@@ -30,7 +33,7 @@ def test_second_domain_reads_what_the_first_computed(cache: Path, guidance: dv.g
     counts = [encoder.num_encoded for encoder in encoders]
     second = dv.adapt(generator, encoders, "red", **options)
     for encoder, count in zip(encoders, counts, strict=True):
-        assert encoder.num_encoded == 2 * count - 10  # each of the pool once in all
+        assert encoder.num_encoded == 2 * count - 10 * looks  # each of the pool once in all
     assert [record["loss"] for record in first.history] == [record["loss"] for record in second.history]
     assert torch.equal(first.domain.vector, second.domain.vector)
     dv.adapt(generator, encoders, "blue", seed=3, **options)
@@ -45,13 +48,32 @@ def test_loss_is_that_of_the_same_latents_without_a_pool(cache: Path) -> None:
     objective = Objective(encoders, PUBLISHED, "red", "a photo")
     rng = torch.Generator()
     plain, _ = objective(images, others, generator=rng)
-    seen = objective.see(None, generator=rng, embeddings=objective.embed(others))
+    seen = objective.see(None, generator=rng, looks=objective.look(others, generator=rng))
     assert torch.equal(plain, objective.compare(images, seen)[0])
     with pytest.raises(InputError, match="compares source pictures; pass source_images"):
         objective.see(None, generator=rng)
     robust = Objective(encoders, FACES, "red", "a photo")
     with pytest.raises(InputError, match="compares source pictures"):
-        robust.see(None, generator=rng, embeddings=robust.embed(others))
+        robust.see(None, generator=rng, looks=robust.look(others, generator=rng))
+
+
+@pytest.mark.parametrize("changes", [{}, {"in_domain_angle": 0.0}, {"independent_views": False}])
+def test_robust_loss_is_that_of_pictures_looked_at_before(changes: dict[str, object]) -> None:
+    from domainvec.guidance import Objective
+
+    images, others = torch.rand(2, 3, 3, 32, 32).unbind()
+    objective = Objective([ToyEncoder(0), ToyEncoder(1)], replace(FACES, **changes), "red", "a photo")
+    before, now = (torch.Generator().manual_seed(1) for _ in range(2))
+    plain = objective.see(others, generator=now)
+    looks = objective.look(others, generator=before)
+    # Views that may differ are known, so that the pictures' own come first; others are drawn again.
+    again = before if objective.guidance.independent_views else torch.Generator().manual_seed(1)
+    known = objective.see(others, generator=again, looks=looks)
+    assert torch.equal(plain.generator_state, known.generator_state)
+    for expected, found in zip(plain.embeddings, known.embeddings, strict=True):
+        torch.testing.assert_close(torch.stack(found), torch.stack(expected))
+    losses = [objective.compare(images, seen, domain_l2=torch.zeros(()))[0] for seen in (plain, known)]
+    torch.testing.assert_close(losses[0], losses[1])
 
 
 def test_another_generator_encoder_or_setting_has_another_pool(cache: Path) -> None:

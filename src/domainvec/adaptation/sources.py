@@ -31,13 +31,13 @@ class Sources:
 
     Args:
         w: latents (N, num_ws, w_dim).
-        images: G(w), (N, 3, R, R), or None where only embeddings are needed.
-        embeddings: of whole pictures, (N, D_i) for each encoder, or None where they are not known.
+        images: G(w), (N, 3, R, R), or None where only looks are needed.
+        looks: what each encoder sees in them, (N, L, D_i), as far as that is known (`Objective.look`).
     """
 
     w: Tensor
     images: Tensor | None
-    embeddings: Sequence[Tensor] | None
+    looks: Sequence[Tensor] = ()
 
 
 class SourcePool:
@@ -45,15 +45,15 @@ class SourcePool:
 
     Args:
         latents: all w of the pool, (P, num_ws, w_dim).
-        compute: gives images and embeddings of some latents.
-        keep_images: whether images are needed besides embeddings; they are kept in half precision.
+        compute: gives images and looks of some latents, whose first one's number it is told besides.
+        keep_images: whether images are needed besides looks; they are kept in half precision.
         path: the file that keeps them between runs; what is there is read now.
     """
 
     def __init__(
         self,
         latents: Tensor,
-        compute: Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]],
+        compute: Callable[[Tensor, int], tuple[Tensor, Sequence[Tensor]]],
         keep_images: bool,
         path: Path,
     ) -> None:
@@ -88,7 +88,7 @@ class SourcePool:
         return Sources(
             self._latents[chosen.to(device)],
             parts["images"].float() if self._keep_images else None,
-            [parts[name] for name in sorted(parts) if name.startswith("embeddings.")],
+            [parts[name] for name in sorted(parts) if name.startswith("looks.")],
         )
 
     def save(self) -> None:
@@ -103,8 +103,8 @@ class SourcePool:
             return
         block = slice(index // BLOCK * BLOCK, (index // BLOCK + 1) * BLOCK)
         with torch.no_grad():
-            images, embeddings = self._compute(self._latents[block])
-        values = {f"embeddings.{i}": tensor.float().cpu() for i, tensor in enumerate(embeddings)}
+            images, looks = self._compute(self._latents[block], block.start)
+        values = {f"looks.{i}": tensor.float().cpu() for i, tensor in enumerate(looks)}
         if self._keep_images:
             values["images"] = images.half().cpu()
         size = len(self._latents)

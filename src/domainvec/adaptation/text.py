@@ -277,7 +277,7 @@ class _SourceSide:
             sources = self._draw(step)
             with encoding(settings, sources.w.device):
                 rng = step_rng(settings.seed, step, "views")
-                seen = objective.see(sources.images, generator=rng, embeddings=sources.embeddings)
+                seen = objective.see(sources.images, generator=rng, looks=sources.looks)
             self._kept, self._step = (sources.w, seen), step
         return self._kept
 
@@ -292,7 +292,7 @@ class _SourceSide:
             return self._pool.draw(settings.seed, step, settings.batch_size)
         with torch.no_grad():
             w = draw_step(generator, settings, step)
-            return Sources(w, synthesize(generator, settings, w, step, None), None)
+            return Sources(w, synthesize(generator, settings, w, step, None))
 
 
 def _text_loss(
@@ -316,21 +316,22 @@ def _text_loss(
 def _source_pool(
     generator: Generator, objective: Objective, settings: AdaptationSettings, about: Mapping[str, Any]
 ) -> SourcePool:
-    def compute(w: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    def compute(w: Tensor, first: int) -> tuple[Tensor, Sequence[Tensor]]:
         images = synthesize(generator, settings, w, 0, None)
         with encoding(settings, w.device):
-            return images, objective.embed(images)
+            return images, objective.look(images, generator=step_rng(0, first, "views of the pool"))
 
     noise = hashlib.sha256()
     for _, noise_map in sorted(generator.synthesis.named_buffers()):
         noise.update(noise_map.cpu().float().numpy().tobytes())
     decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
     identity = {
-        "version": 1,
+        "version": 2,
         "generator": about["generator_fingerprint"],
         "noise_maps": noise.hexdigest(),
         "encoders": [encoder["fingerprint"] for encoder in about["encoders"]],
         "images": objective.compares_images,
+        "looks": objective.viewing,
         **{name: getattr(settings, name) for name in decides},
     }
     rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -144,43 +144,57 @@ class Objective:
             (weights.chroma, weights.edges, weights.tones, weights.changed)
         )
 
-    def embed(self, images: Tensor) -> list[Tensor]:
-        """Embed whole pictures (N, 3, H, W), with each encoder in turn: (N, D_i), no gradient."""
+    @property
+    def viewing(self) -> dict[str, Any]:
+        """What decides what `look` gives, besides pictures, encoders and random numbers; plain values."""
+        values = self.guidance.to_dict()
+        decides = ("augmentation", "views", "independent_views")
+        return {"whole": self._shows_whole, **{name: values[name] for name in decides}}
+
+    def look(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
+        """Look at source pictures as `see` does, so that it need not: what can be kept for later batches.
+
+        Args:
+            images: G(w), (N, 3, H, W).
+            generator: CPU generator of the random views.
+
+        Returns: for each encoder (N, L, D_i), no gradient: the whole pictures, where a term compares them,
+            and the random views, unless the adapted pictures have to be viewed alike.
+        """
+        views = self._views(images.float(), generator)
+        kept = views if self._keeps_views else views[: int(self._shows_whole)]
         with torch.no_grad():
-            return [encoder.encode_images(images.float()) for encoder in self.encoders]
+            looks = [_encode(encoder, kept) for encoder in self.encoders]
+        return [torch.stack(of_encoder, dim=1) for of_encoder in looks if of_encoder]
 
     def see(
         self,
         source_images: Tensor | None,
         *,
         generator: torch.Generator,
-        embeddings: Sequence[Tensor] | None = None,
+        looks: Sequence[Tensor] = (),
     ) -> Seen:
         """Look at the source side of a batch; objectives with these encoders and this guidance can share it.
 
         Args:
-            source_images: G(w), (N, 3, H, W); no gradient goes here. None is enough where their embeddings
-                are given and `compares_images` is false.
+            source_images: G(w), (N, 3, H, W); no gradient goes here. None is enough where looks are given
+                and `compares_images` is false.
             generator: CPU generator of the random views; the adapted pictures' views go on where it ends.
-            embeddings: what `embed` gives for the source pictures, if that is known already.
+            looks: what `look` gives for the source pictures, if that is known already.
 
         Raises: InputError if the source pictures are missing.
         """
         settings = self.guidance
-        if source_images is None and (self.compares_images or embeddings is None):
+        if source_images is None and (self.compares_images or not looks):
             raise InputError("the guidance compares source pictures; pass source_images")
         images = None if source_images is None else source_images.detach().float()
+        known = [list(of_encoder.unbind(1)) for of_encoder in looks] or [[] for _ in self.encoders]
         before = generator.get_state()
-        views = [] if images is None else self._views(images, generator)
+        views = [] if images is None or (looks and self._keeps_views) else self._views(images, generator)
         after = generator.get_state() if settings.independent_views else before
-        known = embeddings if self._shows_whole else None
-        if known is not None:
-            views = views[1:]
         with torch.no_grad():
-            looks = [_encode(encoder, views) for encoder in self.encoders]
-        if known is not None:
-            looks = [[whole, *rest] for whole, rest in zip(known, looks, strict=True)]
-        return Seen(images, looks, after)
+            rest = [_encode(encoder, views[len(known[0]) :]) for encoder in self.encoders]
+        return Seen(images, [first + more for first, more in zip(known, rest, strict=True)], after)
 
     def compare(
         self, adapted_images: Tensor, source: Seen, *, domain_l2: Tensor | None = None
@@ -244,6 +258,11 @@ class Objective:
     @property
     def _shows_whole(self) -> bool:
         return self.guidance.augmentation is None or self.guidance.in_domain_angle > 0
+
+    @property
+    def _keeps_views(self) -> bool:
+        """Whether adapted pictures may be viewed otherwise than their sources."""
+        return self.guidance.augmentation is None or self.guidance.independent_views
 
     def _views(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Give what the encoders see: the whole pictures first where a term needs them, then the views."""
