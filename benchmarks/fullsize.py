@@ -110,7 +110,8 @@ def random_clip(patch_size: int = 32) -> Encoder:
     config = CLIPConfig()
     config.vision_config.patch_size = patch_size
     return Encoder(
-        CLIPModel._from_config(config, attn_implementation="eager"),  # as Encoder.from_pretrained has it
+        # Plain attention for the textbook: on a CPU the fused kernel is slower at these lengths.
+        CLIPModel._from_config(config, attn_implementation="eager"),
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="!"),  # type: ignore[no-untyped-call]
         Preprocessing(),
         name=f"a random ViT-B/{patch_size}",

@@ -264,8 +264,8 @@ def run_textbook(
         loss = torch.zeros(())
         for encoder, text in zip(encoders, texts, strict=True):
             with torch.no_grad():
-                sources = encoder.encode_images(source_images)
-            targets = encoder.encode_images(images)
+                sources = textbook.embed(encoder, source_images)
+            targets = textbook.embed(encoder, images)
             loss = loss + textbook.direction_loss(targets, sources, text) / len(encoders)
             if guidance.in_domain_angle:
                 angle = textbook.angle_loss(targets, sources)

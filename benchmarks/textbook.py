@@ -4,16 +4,21 @@ StyleGAN2 (Karras et al. 2020), arXiv:1912.04958, and the domain vector of Hyper
 2022), arXiv:2210.08884: every picture gets kernels of its own, W_oik · s_i · (1 + d_i) · demod_o, which are
 written out and applied by one grouped convolution; up-sampling is a strided transposed convolution and a
 4 × 4 filter; everything is float32; pictures have the generator's full size; and the source pictures are made
-anew in every step. It shares nothing with the package but the weights.
+anew in every step. It shares nothing with the package but the weights and
+the encoders' resizing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from domainvec.encoders import Encoder
 
 Weights = dict[str, Tensor]
 """A generator's state dict."""
@@ -97,6 +102,13 @@ def _double(images: Tensor) -> Tensor:
     spread = images.new_zeros(count, channels, height, 2, width, 2)
     spread[:, :, :, 0, :, 0] = images
     return _blur(F.pad(spread.reshape(count, channels, 2 * height, 2 * width), (2, 1, 2, 1)), padding=0)
+
+
+def embed(encoder: Encoder, images: Tensor) -> Tensor:
+    """Embeddings (N, D) of pictures, as transformers computes them."""
+    pixels = encoder.preprocessing(images)
+    seen = encoder._model.vision_model(pixel_values=pixels)
+    return F.normalize(encoder._model.visual_projection(seen.pooler_output), dim=-1)
 
 
 def direction_loss(target: Tensor, source: Tensor, text: Tensor) -> Tensor:

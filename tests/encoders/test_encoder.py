@@ -75,22 +75,6 @@ def test_float32_embeddings_under_autocast(encoder):
     assert (embeddings * encoder.encode_images(pictures())).sum(dim=1).min() > 0.99
 
 
-def test_matrices_rounded_once_give_what_autocast_gives(encoder):
-    def embed_and_derive(model):
-        images = pictures().requires_grad_()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            output = model.get_image_features(pixel_values=encoder.preprocessing(images))
-        features = output if isinstance(output, torch.Tensor) else output.pooler_output
-        return features, torch.autograd.grad(features.float().square().sum(), images)[0]
-
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = encoder._image_model()
-        assert rounded is not encoder._model and encoder._image_model() is rounded
-    for one, other in zip(embed_and_derive(rounded), embed_and_derive(encoder._model), strict=True):
-        assert torch.equal(one, other)
-    assert all(parameter.dtype == torch.float32 for parameter in encoder._model.parameters())
-
-
 def test_fingerprint_is_of_the_weights(encoder, copied_folder):
     weights = load_file(copied_folder / "model.safetensors")
     save_file(

@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from domainvec.encoders.preprocessing import Preprocessing
+from domainvec.encoders.tower import VisionTower
 from domainvec.errors import EncoderError, InputError
 from domainvec.files import BUNDLED_FOLDER
 
@@ -57,7 +57,7 @@ class Encoder:
         vocabulary: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
-        self._rounded: tuple[torch.dtype, Any] | None = None
+        self._towers: dict[torch.dtype, VisionTower] = {}
         self._tokenizer = tokenizer
         self.preprocessing = preprocessing
         self.name = name
@@ -96,12 +96,10 @@ class Encoder:
             raise EncoderError(
                 f"{name} is a model of type {config.get('model_type')!r}; expected a CLIP model (type 'clip')"
             )
-        # Plain attention: on a CPU the fused kernel is slower at these lengths, forwards and backwards.
         model, report = _attempt(
             name,
             lambda: CLIPModel.from_pretrained(
                 location,
-                attn_implementation="eager",
                 use_safetensors=True if is_local else None,
                 output_loading_info=True,
             ),
@@ -134,7 +132,7 @@ class Encoder:
     def to(self, device: torch.device | str) -> Encoder:
         """Move to a device, in place, and return self."""
         self._model.to(device)
-        self._rounded = None
+        self._towers.clear()
         return self
 
     @property
@@ -177,29 +175,16 @@ class Encoder:
         Raises:
             ShapeError: if the images are of another shape.
         """
-        pixels = self.preprocessing(images.to(self.device))
-        return _unit(self._image_model().get_image_features(pixel_values=pixels))
+        return self._see(images)[0]
 
-    def _image_model(self) -> Any:  # noqa: ANN401
-        """The model, its matrices rounded once where autocast would round them for every batch.
-
-        Autocast keeps what it rounded only of weights that are trained. The results are equal bit for bit.
-        """
-        if not torch.is_autocast_enabled(self.device.type):
-            return self._model
-        dtype = torch.get_autocast_dtype(self.device.type)
-        if self._rounded is None or self._rounded[0] != dtype:
-            parts = {
-                name: deepcopy(getattr(self._model, name)) for name in ("vision_model", "visual_projection")
-            }
-            for part in parts.values():
-                for module in part.modules():
-                    if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
-                        module.to(dtype)
-            model = copy(self._model)
-            model._modules = self._model._modules | parts
-            self._rounded = dtype, model
-        return self._rounded[1]
+    def _see(self, images: Tensor, depth: float = 0.0) -> tuple[Tensor, Tensor]:
+        device = self.device
+        low = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if low else torch.float32
+        if dtype not in self._towers:
+            self._towers[dtype] = VisionTower(self._model, dtype)
+        features, tokens = self._towers[dtype](self.preprocessing(images.to(device)), depth)
+        return _unit(features), tokens
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
         """Embed pictures, and give what the encoder sees in each patch, in one pass.
@@ -216,11 +201,7 @@ class Encoder:
         Raises:
             ShapeError: if the images are of another shape.
         """
-        pixels = self.preprocessing(images.to(self.device))
-        seen = self._model.vision_model(pixel_values=pixels, output_hidden_states=True)
-        layers = seen.hidden_states
-        tokens: Tensor = layers[round(depth * (len(layers) - 1))][:, 1:].float()  # the first is the class
-        return _unit(self._model.visual_projection(seen.pooler_output)), tokens
+        return self._see(images, depth)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts.

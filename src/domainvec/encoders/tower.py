@@ -1,0 +1,132 @@
+"""CLIP's vision tower for frozen weights and pictures that gradients lead back to.
+
+A ViT (Dosovitskiy et al. 2021, arXiv:2010.11929) as CLIP has it (Radford et al. 2021, arXiv:2103.00020): what
+transformers computes, in fewer passes over memory. Since the weights never change, the matrices of queries,
+keys and values are one, scales are multiplied into them, and all are rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_QUICK_GELU = 1.702
+
+
+class _Matrix(NamedTuple):
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class _Layer(NamedTuple):
+    before_attention: torch.nn.LayerNorm
+    queries_keys_values: _Matrix
+    out: _Matrix
+    before_mlp: torch.nn.LayerNorm
+    widen: _Matrix
+    narrow: _Matrix
+
+
+class VisionTower:
+    """Pictures, as the tower wants them, to features.
+
+    Args:
+        model: a transformers `CLIPModel`, whose weights are read now and do not change any more.
+        dtype: of the products of matrices; sums between them, norms and features are float32.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:  # noqa: ANN401
+        vision, config = model.vision_model, model.config.vision_config
+        embeddings = vision.embeddings
+        self._dtype = dtype
+        self._patch_size, self._heads = config.patch_size, config.num_attention_heads
+        self._patches = embeddings.patch_embedding.weight.detach().flatten(1).to(dtype)
+        positions = embeddings.position_embedding.weight.detach()
+        self._first = (embeddings.class_embedding.detach() + positions[0])[None, None]
+        self._positions = positions[1:]
+        self._before, self._after = vision.pre_layrnorm, vision.post_layernorm
+        self._projection = model.visual_projection.weight.detach()
+        self._activation, gain = _activation(config.hidden_act)
+        self._layers = [self._layer(layer, gain) for layer in vision.encoder.layers]
+
+    def _layer(self, layer: Any, gain: float) -> _Layer:  # noqa: ANN401
+        attention, mlp = layer.self_attn, layer.mlp
+        width = attention.out_proj.weight.shape[0]
+        scales = (width // self._heads) ** -0.5, 1.0, 1.0
+        projections = attention.q_proj, attention.k_proj, attention.v_proj
+        scaled = [
+            (each.weight * scale, each.bias * scale) for each, scale in zip(projections, scales, strict=True)
+        ]
+        return _Layer(
+            layer.layer_norm1,
+            self._matrix(*map(torch.cat, zip(*scaled, strict=True))),
+            self._matrix(attention.out_proj.weight, attention.out_proj.bias),
+            layer.layer_norm2,
+            self._matrix(mlp.fc1.weight * gain, mlp.fc1.bias * gain),
+            self._matrix(mlp.fc2.weight / gain, mlp.fc2.bias),
+        )
+
+    def _matrix(self, weight: Tensor, bias: Tensor) -> _Matrix:
+        return _Matrix(weight.detach().to(self._dtype), bias.detach().to(self._dtype))
+
+    def __call__(self, pixels: Tensor, depth: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Look at pictures.
+
+        Args:
+            pixels: (N, 3, S, S), S the side that the tower was trained for, normalised.
+            depth: of the layer that tokens are taken from, as a share of all.
+
+        Returns: features (N, D), not normalised, and tokens (N, T, C), one for each patch; float32,
+            differentiable in the pixels.
+        """
+        with torch.autocast(pixels.device.type, enabled=False):
+            return self._see(pixels.float(), depth)
+
+    def _see(self, pixels: Tensor, depth: float) -> tuple[Tensor, Tensor]:
+        patches = F.linear(self._cut(pixels).to(self._dtype), self._patches) + self._positions
+        x = torch.cat([self._first.expand(len(patches), -1, -1), patches], 1)
+        x = tokens = self._before(x)
+        wanted = round(depth * len(self._layers))
+        for number, layer in enumerate(self._layers, start=1):
+            x = x + self._attend(layer, layer.before_attention(x).to(self._dtype))
+            y = layer.widen(layer.before_mlp(x).to(self._dtype))
+            x = x + layer.narrow(self._activation(y))
+            if number == wanted:
+                tokens = x
+        return F.linear(self._after(x[:, 0]), self._projection), tokens[:, 1:]
+
+    def _cut(self, pixels: Tensor) -> Tensor:
+        """Patches (N, T, 3 · P²) of pictures, row by row."""
+        count, channels, height, width = pixels.shape
+        side = self._patch_size
+        grid = pixels.reshape(count, channels, height // side, side, width // side, side)
+        return grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+    def _attend(self, layer: _Layer, x: Tensor) -> Tensor:
+        count, length, width = x.shape
+        heads = layer.queries_keys_values(x).reshape(count, length, 3, self._heads, width // self._heads)
+        queries, keys, values = heads.permute(2, 0, 3, 1, 4).unbind()
+        if x.device.type == "cpu":  # There the fused kernel is slower at these lengths.
+            y = (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
+        else:
+            y = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+        return layer.out(y.transpose(1, 2).reshape(count, length, width))
+
+
+def _activation(name: str) -> tuple[Callable[[Tensor], Tensor], float]:
+    """An activation, and what its input has to be multiplied by and its output divided by."""
+    if name == "quick_gelu":  # x · sigmoid(a · x) is silu(a · x) / a, which is one pass.
+        return F.silu, _QUICK_GELU
+    if name == "gelu":
+        return F.gelu, 1.0
+    from transformers.activations import ACT2FN
+
+    activation: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return activation, 1.0
