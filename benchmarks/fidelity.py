@@ -67,13 +67,15 @@ DOMAINS = (
     "sepia",
     "anime",
 )
-CHOOSING = ("robot", "comic")
+CHOOSING = ("robot", "comic", "charcoal")
 """Domains that learning rates are chosen on; not in the table."""
 FACTORS = (0.3, 1.0, 3.0)
 """Of the preset's learning rate, to choose from."""
 GREATER_FACTORS = (10.0, 30.0)
 """Each tried if the one before is the best so far."""
 FACES, SHOWN = 128, 8
+PRUNED = ("modulation+mixing", "stylespace-sparse")
+"""Parameterizations of which a share of the numbers is kept after training."""
 PICTURED = "modulation+rgb"
 """The parameterization whose first seed is drawn as a grid."""
 FIRST_SEED = 1_000_000
@@ -213,7 +215,7 @@ def adapt(
         "parameterization": parameterization,
         "domain": name,
         "seed": seed,
-        "size": result.domain.num_nonzero if parameterization == "stylespace-sparse" else result.domain.size,
+        "size": result.domain.num_nonzero if parameterization in PRUNED else result.domain.size,
         **_rounded(world.measure(result.domain, name)),
         "seconds": round(seconds, 1),
         "learning_rate": rate,
@@ -259,9 +261,10 @@ def kept(
 
 
 def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
-    """For each way and parameterization the factor whose judge probability times identity is the highest.
+    """For each way and parameterization the factor that reaches the most at the least distance.
 
-    Where the greatest one is the best, greater ones are tried.
+    The score is judge probability times identity over distance, a mean over domains. Where the greatest
+    factor is the best, greater ones are tried.
     """
 
     def score(way: str, form: str, factor: float) -> float:
@@ -270,7 +273,8 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
         for name in CHOOSING:
             path = folder / f"{way}-{form}-{name}-{factor:g}.json"
             rows += [kept(path, world, options, way, form, name, seed=0, factor=factor, pictures=folder)]
-        return sum(row["judge_probability"] * row["identity"] for row in rows) / len(rows)
+        scores = [row["judge_probability"] * row["identity"] / row["distance"] for row in rows]
+        return sum(scores) / len(scores)
 
     chosen = {}
     for way in options.ways:

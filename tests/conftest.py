@@ -88,6 +88,14 @@ def random_encoder_folder(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What tests keep for later runs goes where the user's own cache is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOMAINVEC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_generator():
     return random_generator()

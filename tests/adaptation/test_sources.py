@@ -101,6 +101,24 @@ def test_broken_file_is_made_anew(cache: Path) -> None:
     assert file.stat().st_size > 100
 
 
+def test_a_cache_that_cannot_be_written_to_costs_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="the source pool cannot be kept in .*: the next run will compute"):
+        result = dv.adapt(toy_generator(), ToyEncoder(), "red", steps=2, batch_size=2, source_pool=4)
+    assert result.domain.vector.any()
+
+
+def test_robust_guidance_has_a_pool_unless_noise_is_random_and_pictures_have_none(cache: Path) -> None:
+    options = {"guidance": replace(FACES, edges=0.0), "steps": 1, "batch_size": 2}
+    assert dv.adapt(toy_generator(), ToyEncoder(), "red", **options).settings.source_pool == 256
+    random = dv.adapt(toy_generator(), ToyEncoder(), "red", noise="random", **options)
+    assert random.settings.source_pool == 0
+    assert dv.adapt(toy_generator(), ToyEncoder(), "red", steps=1, batch_size=2).settings.source_pool == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

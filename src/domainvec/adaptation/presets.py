@@ -21,6 +21,7 @@ class Training:
     warmup_steps: int
     decay_fraction: float
     style_mixing: float
+    source_pool: int = 0
 
     def complete(self, *, steps: int | Literal["auto"] | None, **wanted: Any) -> dict[str, Any]:  # noqa: ANN401
         """Give these settings of a run: what is wanted, and the defaults for what is None.
@@ -63,9 +64,10 @@ ROBUST_TRAINING = Training(
     warmup_steps=10,
     decay_fraction=0.4,
     style_mixing=0.0,
+    source_pool=256,
 )
 """For small encoders, whatever guides: the noise of their random views asks for more pictures a step, and for
-a decay."""
+a decay. A domain does not notice how few latents there are in its pool (docs/performance.md)."""
 
 PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
 """A domain vector under one image as HyperDomainNet (arXiv:2210.08884) trains it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +93,17 @@ class SourcePool:
         )
 
     def save(self) -> None:
-        """Write what is known to the file, unless nothing is new."""
+        """Write what is known to the file, unless nothing is new; where that fails, a warning says so."""
         if self._num_new:
-            with atomic_path(self._path) as temporary:
-                save_file(self._known, temporary)
+            try:
+                with atomic_path(self._path) as temporary:
+                    save_file(self._known, temporary)
+            except OSError as error:
+                warnings.warn(
+                    f"the source pool cannot be kept in {self._path.parent} ({error}): the next run will "
+                    "compute it anew; set DOMAINVEC_CACHE to a folder that can be written to",
+                    stacklevel=2,
+                )
             self._num_new = 0
 
     def _ensure(self, index: int) -> None:

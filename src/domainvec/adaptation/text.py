@@ -85,7 +85,7 @@ def adapt(
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
     precision: Precision | None = None,
-    source_pool: int = 0,
+    source_pool: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -124,10 +124,11 @@ def adapt(
             the encoders look at. The numbers of the layers above stay zero.
         precision: of feature maps and encoders, "float32" or "bfloat16"; by default bfloat16 on a CPU or GPU
             that computes in it. The numbers that are learnt are float32 in either case.
-        source_pool: how many latents to draw from, or 0 for new ones in every step. The pictures that the
-            generator itself makes of a pool, as the encoders see them, are computed once and kept in the
-            cache folder ($DOMAINVEC_CACHE, or domainvec in the user's): all domains that are trained with
-            this generator, these encoders and this number share them.
+        source_pool: how many latents to draw from, or 0 for new ones in every step, as always with random
+            noise. The pictures that the generator itself makes of a pool, as the encoders see them, are
+            computed once and kept in the cache folder ($DOMAINVEC_CACHE, or domainvec in the user's): all
+            domains that are trained with this generator, these encoders and this number share them. By
+            default what suits the guidance, as for the arguments above.
         checkpoint: a file to keep where the run stands, every `checkpoint_every` steps, and when it is
             stopped by an error, Ctrl-C or SIGTERM.
         checkpoint_every: in steps.
@@ -210,6 +211,8 @@ def _text_run(
         raise InputError("a job has no target; expected a text, or several that are averaged")
     given = SimpleNamespace(**{**defaults, **options})
     guidance = default_guidance(encoders) if given.guidance is None else given.guidance
+    if given.source_pool is None and given.noise == "random":
+        given.source_pool = 0
     settings = AdaptationSettings(
         target=given.target if isinstance(given.target, str) else tuple(given.target),
         source=given.source,
@@ -222,7 +225,6 @@ def _text_run(
         noise=given.noise,
         resolution=training_resolution(given.resolution, generator, encoders),
         precision=given.precision or native_precision(next(generator.parameters()).device),
-        source_pool=given.source_pool,
         seed=given.seed,
     )
     checkpointing = Checkpointing(given.checkpoint, given.checkpoint_every, given.resume)

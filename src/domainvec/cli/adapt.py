@@ -116,8 +116,8 @@ def adapt(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What is learned: modulation, modulation+rgb, stylespace, stylespace+rgb, "
-            "stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
+            help="What is learned: modulation, modulation+rgb, modulation+mixing, stylespace, "
+            "stylespace+rgb, stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
             "[default: what suits the encoder]",
         ),
     ] = None,
@@ -148,14 +148,15 @@ def adapt(
         ),
     ] = None,
     source_pool: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             metavar="N",
             help="Draw from N latents, whose unadapted pictures are embedded once and kept in the cache for "
-            "all domains of this generator; 0 for new ones in every step.",
+            "all domains of this generator; 0 for new ones in every step.  [default: what suits the encoder, "
+            "256 for the bundled ones]",
         ),
-    ] = 0,
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
     ] = False,

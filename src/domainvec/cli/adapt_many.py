@@ -36,9 +36,9 @@ def adapt_many(
         str | None, typer.Option(help="Which numbers are learnt.  [default: what suits the encoder]")
     ] = None,
     source_pool: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="As for `adapt`: draw from N latents kept in the cache."),
-    ] = 0,
+        int | None,
+        typer.Option(min=0, metavar="N", help="As for `adapt`: how many latents are kept in the cache."),
+    ] = None,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 25,
     device: Device = None,
     threads: Threads = None,

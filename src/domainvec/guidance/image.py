@@ -107,7 +107,7 @@ FACES_IMAGE = ImageGuidance(
     in_domain_angle=1.0,
     edges=0.5,
     tones=1.0,
-    changed=0.6,
+    changed=4.0,
     out_of_range=4.0,
     l2=0.02,
 )
