@@ -71,10 +71,10 @@ def trained_rows(count: int, rounds: int = 2, steps: int = 4) -> list[dict[str, 
     seconds: dict[str, list[float]] = {"side by side": [], "one after another": []}
     for _ in range(1 + rounds):
         began = time.process_time()
-        dv.adapt_many(generator, encoders, prompts, steps=steps)
+        dv.adapt_many(generator, encoders, prompts, steps=steps, source_pool=0)
         middle = time.process_time()
         for prompt in prompts:
-            dv.adapt(generator, encoders, prompt, steps=steps)
+            dv.adapt(generator, encoders, prompt, steps=steps, source_pool=0)
         seconds["side by side"].append(middle - began)
         seconds["one after another"].append(time.process_time() - middle)
     return [
