@@ -74,8 +74,6 @@ FACTORS = (0.3, 1.0, 3.0)
 GREATER_FACTORS = (10.0, 30.0)
 """Each tried if the one before is the best so far."""
 FACES, SHOWN = 128, 8
-PRUNED = ("modulation+mixing", "stylespace-sparse")
-"""Parameterizations of which a share of the numbers is kept after training."""
 PICTURED = "modulation+rgb"
 """The parameterization whose first seed is drawn as a grid."""
 FIRST_SEED = 1_000_000
@@ -215,7 +213,7 @@ def adapt(
         "parameterization": parameterization,
         "domain": name,
         "seed": seed,
-        "size": result.domain.num_nonzero if parameterization in PRUNED else result.domain.size,
+        "size": result.domain.num_nonzero if parameterization == "stylespace-sparse" else result.domain.size,
         **_rounded(world.measure(result.domain, name)),
         "seconds": round(seconds, 1),
         "learning_rate": rate,

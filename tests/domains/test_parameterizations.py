@@ -134,7 +134,6 @@ def test_sizes_are_those_of_the_papers() -> None:
     assert sizes == {
         "modulation": 6_048,
         "modulation+rgb": 9_115,
-        "modulation+mixing": 12_187,
         "stylespace": 6_048,
         "stylespace+rgb": 9_088,
         "stylespace-sparse": 6_048,
@@ -145,8 +144,6 @@ def test_sizes_are_those_of_the_papers() -> None:
         "full": 28_268_812,
     }
     assert keep_largest(Domain(shifts=[torch.randn(6_048)])).num_nonzero == 1_210
-    trained = Domain(shifts=[torch.randn(12_187)])
-    assert find_parameterization("modulation+mixing").finish(trained).num_nonzero == 9_750
 
 
 def test_affine_plus_adds_one_number_to_all_taps_of_a_kernel(bent_generator, random_domain) -> None:
@@ -154,14 +151,6 @@ def test_affine_plus_adds_one_number_to_all_taps_of_a_kernel(bent_generator, ran
     shapes = {name: tuple(change.shape) for name, change in changes.items() if "affine" not in name}
     convs = {"convs.3.weight": (8, 8, 1, 1), "convs.4.weight": (8, 8, 1, 1)}
     assert shapes == convs | {"to_rgbs.2.weight": (3, 8, 1, 1)}
-
-
-def test_mixing_has_a_pair_of_factors_for_each_block_from_16_to_64_px(make_generator) -> None:
-    for resolution, names in [(64, ["convs.4", "convs.6", "convs.8"]), (16, ["convs.4"]), (8, [])]:
-        domain = create_domain("modulation+mixing", make_generator(resolution))
-        assert list(domain.weights) == [f"{name}.weight" for name in names]
-        for up, down in domain.weights.values():
-            assert (tuple(up.shape), tuple(down.shape)) == ((8, 1), (1, 8, 1, 1))
 
 
 def test_low_rank_is_low_and_can_be_chosen(bent_generator) -> None:

@@ -116,8 +116,8 @@ def adapt(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What is learned: modulation, modulation+rgb, modulation+mixing, stylespace, "
-            "stylespace+rgb, stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
+            help="What is learned: modulation, modulation+rgb, stylespace, stylespace+rgb, "
+            "stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
             "[default: what suits the encoder]",
         ),
     ] = None,

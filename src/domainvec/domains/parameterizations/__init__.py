@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from domainvec.domains.parameterizations.affine import affine, affine_light_plus, affine_plus
 from domainvec.domains.parameterizations.full import full
 from domainvec.domains.parameterizations.lora import lora
-from domainvec.domains.parameterizations.modulation import (
-    MIXING_KEPT_SHARE,
-    modulation,
-    modulation_mixing,
-    modulation_rgb,
-)
+from domainvec.domains.parameterizations.modulation import modulation, modulation_rgb
 from domainvec.domains.parameterizations.parameterization import Parameterization
 from domainvec.domains.parameterizations.stylespace import keep_largest, stylespace, stylespace_rgb
 from domainvec.errors import InputError
@@ -35,7 +29,6 @@ __all__ = [
     "keep_largest",
     "lora",
     "modulation",
-    "modulation_mixing",
     "modulation_rgb",
     "stylespace",
     "stylespace_rgb",
@@ -45,9 +38,6 @@ __all__ = [
 PARAMETERIZATIONS: dict[str, Parameterization] = {
     "modulation": Parameterization(modulation),
     "modulation+rgb": Parameterization(modulation_rgb),
-    "modulation+mixing": Parameterization(
-        modulation_mixing, finish=partial(keep_largest, share=MIXING_KEPT_SHARE)
-    ),
     "stylespace": Parameterization(stylespace, relative_learning_rate=0.5),
     "stylespace+rgb": Parameterization(stylespace_rgb, relative_learning_rate=0.5),
     "stylespace-sparse": Parameterization(stylespace, finish=keep_largest, relative_learning_rate=0.5),
