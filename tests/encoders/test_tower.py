@@ -11,7 +11,7 @@ from domainvec.encoders.tower import VisionTower
 @pytest.fixture(params=["quick_gelu", "gelu", "relu"])
 def model(request):
     width = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3}
-    vision = width | {"image_size": 16, "patch_size": 4, "hidden_act": request.param}
+    vision = width | {"image_size": 18, "patch_size": 4, "hidden_act": request.param}
     torch.manual_seed(0)
     text = width | {"vocab_size": 9}
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=12))
@@ -21,7 +21,7 @@ def model(request):
 
 
 def pixels():
-    return torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    return torch.randn(3, 3, 18, 18, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.4, 1.0])

@@ -103,10 +103,12 @@ class VisionTower:
         return F.linear(self._after(x[:, 0]), self._projection), tokens[:, 1:]
 
     def _cut(self, pixels: Tensor) -> Tensor:
-        """Patches (N, T, 3 · P²) of pictures, row by row."""
+        """Patches (N, T, 3 · P²) of pictures, row by row; a margin that fills no patch is not seen."""
         count, channels, height, width = pixels.shape
         side = self._patch_size
-        grid = pixels.reshape(count, channels, height // side, side, width // side, side)
+        rows, columns = height // side, width // side
+        seen = pixels[..., : rows * side, : columns * side]
+        grid = seen.reshape(count, channels, rows, side, columns, side)
         return grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
     def _attend(self, layer: _Layer, x: Tensor) -> Tensor:
