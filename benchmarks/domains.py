@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="the guidance's own by default")
     parser.add_argument("--guidance", nargs="*", default=[], metavar="NAME=WEIGHT", help="weights to replace")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="the machine's own by default")
+    parser.add_argument("--source-pool", type=int, metavar="N", help="latents; the guidance's own by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ceiling", action="store_true", help="fit to the true drawings, without guidance")
     parser.add_argument("--measure-again", action="store_true", help="what is done, for another judge")
@@ -209,6 +210,7 @@ def main() -> None:
                     guidance=guidance,
                     parameterization=options.parameterization,
                     precision=options.precision,
+                    source_pool=options.source_pool,
                 ).domain
             options.runs.mkdir(parents=True, exist_ok=True)
             domain.save(file)
