@@ -31,7 +31,6 @@ SHORTCUTS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "bfloat16": PLAIN | {"precision": "bfloat16"},
     "pool of 256": PLAIN | {"source_pool": 256},
-    "pool of 64": PLAIN | {"source_pool": 64},
     "half resolution": PLAIN | {"resolution": 32},
     "default": {"precision": "bfloat16"},
 }
@@ -42,7 +41,8 @@ def adapted(world: World, name: str, seed: int, options: dict[str, Any]) -> dict
     """Learn a domain and measure it."""
     prompt = with_article(synthfaces.domain(name).phrases[0])
     result = dv.adapt(world.generator, world.encoders, prompt, seed=seed, **options)
-    return {**world.measure(result.domain, name), "seconds": result.seconds}
+    figures = {**world.measure(result.domain, name), "seconds": result.seconds}
+    return {figure: round(float(value), 4) for figure, value in figures.items()}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
