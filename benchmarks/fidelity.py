@@ -44,7 +44,7 @@ from domainvec.adaptation.presets import ROBUST_TRAINING
 from domainvec.domains import PARAMETERIZATIONS
 from domainvec.evaluation import Judge, true_drawings
 from domainvec.evaluation.diversity import spread
-from domainvec.evaluation.estimate import bootstrap
+from domainvec.evaluation.estimate import Estimate, bootstrap
 from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
 from domainvec.images import grid, save_png
@@ -286,6 +286,11 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
     return chosen
 
 
+def mean_of(values: Tensor) -> Estimate:
+    """Give the mean with its interval, from drawing the values again."""
+    return bootstrap(lambda drawn: drawn.mean().item(), values)
+
+
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over the domains, with intervals, for each way and parameterization."""
     summaries = []
@@ -304,7 +309,7 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                         for name in names
                     ]
                 )
-                mean = bootstrap(lambda values: values.mean().item(), by_domain)
+                mean = mean_of(by_domain)
                 summary[figure] = (mean.value, mean.low, mean.high)
             summaries.append(summary)
     return summaries
@@ -358,7 +363,7 @@ def against_full(rows: list[dict[str, Any]]) -> str:
                 for mine, theirs in pairs:
                     by_domain.setdefault(mine["domain"], []).append(mine[figure] - theirs[figure])
                 means = torch.tensor([sum(values) / len(values) for values in by_domain.values()])
-                mean = bootstrap(lambda values: values.mean().item(), means)
+                mean = mean_of(means)
                 better = sum(sign * mine[figure] > sign * theirs[figure] for mine, theirs in pairs)
                 cells.append(f"{mean.value:+.2f} ({mean.low:+.2f} to {mean.high:+.2f}), better in {better}")
             lines.append(f"| {way} | `{form}` | {' | '.join(cells)} | {len(pairs)} |")

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fidelity import World, write
+from fidelity import World, mean_of, write
 
 import domainvec as dv
 import synthfaces
-from domainvec.evaluation.estimate import bootstrap
 from synthfaces.articles import with_article
 
 PLAIN: dict[str, Any] = {"precision": "float32", "source_pool": 0}
@@ -61,7 +60,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 for name, seed in pairs
             ]
             change = torch.tensor([mine - plain for plain, mine in both])
-            mean = bootstrap(lambda values: values.mean().item(), change)
+            mean = mean_of(change)
             cells.append(f"{sum(mine for _, mine in both) / len(both):.3f}")
             cells.append(f"{mean.value:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})")
         lines.append(f"| {' | '.join(cells)} |")

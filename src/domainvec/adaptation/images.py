@@ -187,7 +187,6 @@ def adapt_to_images(
             warmup_steps=warmup_steps,
             decay_fraction=decay_fraction,
             style_mixing=style_mixing,
-            source_pool=0,
         ),
         layers=layers,
         truncation_psi=truncation_psi,

@@ -72,7 +72,7 @@ a decay. A domain does not notice how few latents there are in its pool (docs/pe
 PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
 """A domain vector under one image as HyperDomainNet (arXiv:2210.08884) trains it."""
 
-PUBLISHED_IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02)
+PUBLISHED_IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02, source_pool=0)
 """A few images, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""
 
 
@@ -85,7 +85,7 @@ def default_training(guidance: Guidance, *, image: bool = False, images: bool = 
         images: whether a few do.
     """
     if guidance.augmentation is not None:
-        return ROBUST_TRAINING
+        return replace(ROBUST_TRAINING, source_pool=0) if image or images else ROBUST_TRAINING
     if images:
         return PUBLISHED_IMAGES_TRAINING
     return PUBLISHED_IMAGE_TRAINING if image else PUBLISHED_TRAINING
