@@ -10,6 +10,7 @@ import torch
 from adaptation_toys import CountingEncoder, ToyEncoder, toy_generator
 
 import domainvec as dv
+from domainvec.adaptation import Adversary
 from domainvec.errors import InputError
 from domainvec.guidance import FACES, PUBLISHED
 
@@ -48,13 +49,13 @@ def test_loss_is_that_of_the_same_latents_without_a_pool(cache: Path) -> None:
     objective = Objective(encoders, PUBLISHED, "red", "a photo")
     rng = torch.Generator()
     plain, _ = objective(images, others, generator=rng)
-    seen = objective.see(None, generator=rng, looks=objective.look(others, generator=rng))
+    seen = objective.viewer.see(None, generator=rng, looks=objective.viewer.look(others, generator=rng))
     assert torch.equal(plain, objective.compare(images, seen)[0])
     with pytest.raises(InputError, match="compares source pictures; pass source_images"):
-        objective.see(None, generator=rng)
+        objective.viewer.see(None, generator=rng)
     robust = Objective(encoders, FACES, "red", "a photo")
     with pytest.raises(InputError, match="compares source pictures"):
-        robust.see(None, generator=rng, looks=robust.look(others, generator=rng))
+        robust.viewer.see(None, generator=rng, looks=robust.viewer.look(others, generator=rng))
 
 
 @pytest.mark.parametrize("changes", [{}, {"in_domain_angle": 0.0}, {"independent_views": False}])
@@ -64,11 +65,11 @@ def test_robust_loss_is_that_of_pictures_looked_at_before(changes: dict[str, obj
     images, others = torch.rand(2, 3, 3, 32, 32).unbind()
     objective = Objective([ToyEncoder(0), ToyEncoder(1)], replace(FACES, **changes), "red", "a photo")
     before, now = (torch.Generator().manual_seed(1) for _ in range(2))
-    plain = objective.see(others, generator=now)
-    looks = objective.look(others, generator=before)
+    plain = objective.viewer.see(others, generator=now)
+    looks = objective.viewer.look(others, generator=before)
     # Views that may differ are known, so that the pictures' own come first; others are drawn again.
     again = before if objective.guidance.independent_views else torch.Generator().manual_seed(1)
-    known = objective.see(others, generator=again, looks=looks)
+    known = objective.viewer.see(others, generator=again, looks=looks)
     assert torch.equal(plain.generator_state, known.generator_state)
     for expected, found in zip(plain.embeddings, known.embeddings, strict=True):
         torch.testing.assert_close(torch.stack(found), torch.stack(expected))
@@ -117,6 +118,47 @@ def test_robust_guidance_has_a_pool_unless_noise_is_random_and_pictures_have_non
     random = dv.adapt(toy_generator(), ToyEncoder(), "red", noise="random", **options)
     assert random.settings.source_pool == 0
     assert dv.adapt(toy_generator(), ToyEncoder(), "red", steps=1, batch_size=2).settings.source_pool == 0
+
+
+def test_pictures_draw_from_the_pool_of_the_texts(cache: Path) -> None:
+    generator, encoder = toy_generator(32), CountingEncoder(guidance=FACES)
+    options = {"steps": 2, "batch_size": 4, "source_pool": 8, "seed": 1}
+    dv.adapt(generator, encoder, "red", **options)
+    (file,) = cache.iterdir()
+    written = file.read_bytes()
+    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    latents = generator.mapping(torch.randn(4, 8)).detach()
+
+    def picture(seed: int = 1) -> dv.AdaptationResult:
+        return dv.adapt_to_image(
+            generator, encoder, pictures[:1], inverted=latents[:1], **options | {"seed": seed}
+        )
+
+    def several() -> dv.AdaptationResult:
+        return dv.adapt_to_images(generator, pictures, encoder, inverted=latents, **options)
+
+    for adapt in (picture, several):
+        encoder.num_encoded = 0
+        first = adapt()
+        count = encoder.num_encoded
+        assert first.settings.source_pool == 8
+        assert list(cache.iterdir()) == [file] and file.read_bytes() == written
+        file.unlink()
+        encoder.num_encoded = 0
+        assert torch.equal(adapt().domain.vector, first.domain.vector)
+        assert encoder.num_encoded == count + 8 * 3  # Whole, and two views, of each of the pool.
+        assert file.read_bytes() == written
+    assert not torch.equal(picture(seed=2).domain.vector, picture().domain.vector)
+    assert list(cache.iterdir()) == [file]
+
+
+def test_several_pictures_without_an_encoder_have_a_pool_of_pictures(cache: Path) -> None:
+    pictures = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    adversary = Adversary(warmup_steps=1, edges=0.0, tones=0.5, changed=0.5)
+    options = {"adversary": adversary, "steps": 3, "batch_size": 4, "source_pool": 4}
+    first, second = (dv.adapt_to_images(toy_generator(), pictures, **options) for _ in range(2))
+    assert torch.equal(first.domain.vector, second.domain.vector)
+    assert len(list(cache.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

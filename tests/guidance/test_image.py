@@ -9,6 +9,7 @@ from domainvec.guidance import (
     FACES,
     ImageGuidance,
     ImageObjective,
+    Viewer,
     clip_across_loss,
     direction_loss,
     pixel_loss,
@@ -90,16 +91,15 @@ def test_the_sum_is_that_of_its_terms_and_reaches_the_pictures():
     objective = ImageObjective([Eye(), Eye()], guidance, style, inversion, views)
     adapted.requires_grad_()
     references = inversion.repeat(2, 1, 1, 1).requires_grad_()
-    total, parts = objective(adapted, source, references, domain_l2=torch.tensor(2.0), generator=rng)
+    seen = Viewer([Eye(), Eye()], views).see(source, generator=rng)
+    total, parts = objective(adapted, seen, references, domain_l2=torch.tensor(2.0))
     assert parts.keys() == {name for name in guidance.to_dict() if name not in ("token_depth", "recoloured")}
     expected = sum(getattr(guidance, name) * part.item() for name, part in parts.items())
     assert total.item() == pytest.approx(expected, rel=1e-5)
     total.backward()
     assert adapted.grad.isfinite().all() and adapted.grad.any()
     assert references.grad.isfinite().all() and references.grad.any()
-    reached, _ = objective(
-        source, source, style.repeat(2, 1, 1, 1), domain_l2=torch.tensor(0.0), generator=rng
-    )
+    reached, _ = objective(source, seen, style.repeat(2, 1, 1, 1), domain_l2=torch.tensor(0.0))
     assert reached < total
     with pytest.raises(InputError, match="no encoder"):
         ImageObjective([], guidance, style, inversion, views)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from domainvec.adaptation.drawing import draw_step, encoding, synthesize
+from domainvec.adaptation.drawing import encoding, synthesize
 from domainvec.adaptation.inversion import Inversion, invert_into_source, require_inverted
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
@@ -35,12 +35,15 @@ from domainvec.adaptation.running import (
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings, ImageTarget
+from domainvec.adaptation.sources import SourceSide
 from domainvec.adaptation.text import text_objective
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.image import FACES_IMAGE, MIND_THE_GAP, ImageGuidance, ImageObjective, TokenEncoder
 from domainvec.guidance.objective import Objective, default_guidance
+from domainvec.guidance.robust import compares_sources
 from domainvec.guidance.settings import Guidance
+from domainvec.guidance.viewing import Viewer
 from domainvec.picture_files import PictureFile
 from domainvec.stylegan2.network import Noise
 
@@ -84,6 +87,7 @@ def adapt_to_image(
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
     precision: Precision | None = None,
+    source_pool: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -121,6 +125,7 @@ def adapt_to_image(
         noise: as in `adapt`.
         resolution: as in `adapt`.
         precision: as in `adapt`.
+        source_pool: as in `adapt`.
         checkpoint: as in `adapt`.
         checkpoint_every: in steps.
         resume: as in `adapt`.
@@ -167,10 +172,11 @@ def adapt_to_image(
             warmup_steps=warmup_steps,
             decay_fraction=decay_fraction,
             style_mixing=style_mixing,
+            source_pool=source_pool,
+            noise=noise,
         ),
         layers=layers,
         truncation_psi=truncation_psi,
-        noise=noise,
         resolution=side,
         precision=precision or native_precision(device),
         seed=seed,
@@ -183,10 +189,13 @@ def adapt_to_image(
     text = None
     if target is not None and text_weight > 0:
         text = text_objective(encoders, replace(settings, guidance=bare))
+    viewer = Viewer(encoders, bare, compares=compares_sources(image_guidance))
+    sources = SourceSide(generator, settings, viewer, about)
     loss = _ImageLoss(
         generator,
         encoders,
         settings,
+        sources,
         bare,
         style.to(device),
         start.domain,
@@ -210,7 +219,10 @@ def adapt_to_image(
         memory=loss,
         watch=watch,
     )
-    return finish_runs([run])[0]
+    try:
+        return finish_runs([run])[0]
+    finally:
+        sources.save()
 
 
 class _ImageLoss:
@@ -221,6 +233,7 @@ class _ImageLoss:
         generator: Generator,
         encoders: Sequence[ImageAdaptationEncoder],
         settings: AdaptationSettings,
+        sources: SourceSide,
         bare: Guidance,
         style: Tensor,
         template: Domain,
@@ -231,6 +244,7 @@ class _ImageLoss:
         assert settings.image is not None
         self.image = settings.image
         self.generator, self.encoders, self.settings = generator, encoders, settings
+        self.sources = sources
         self.bare, self.style, self.template, self.text = bare, style, template, text
         self.on_inversion = on_inversion
         self.w = inverted
@@ -266,25 +280,17 @@ class _ImageLoss:
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         w_style, objective = self._prepared()
         settings, generator = self.settings, self.generator
+        w, source = self.sources.at(step)
         with torch.no_grad():
-            w = draw_step(generator, settings, step)
-            source = synthesize(generator, settings, w, step, None)
             references = self._references(w_style, step)
         count = len(w)
         domain = self.template.with_vector(vector)
         drawn = synthesize(generator, settings, torch.cat([w, references]), step, domain)
         domain_l2 = (vector - self.template.vector).square().mean()
         with encoding(settings, vector.device):
-            total, parts = objective(
-                drawn[:count],
-                source,
-                drawn[count:],
-                domain_l2=domain_l2,
-                generator=step_rng(settings.seed, step, "views"),
-            )
+            total, parts = objective(drawn[:count], source, drawn[count:], domain_l2=domain_l2)
             if self.text is not None:
-                views = step_rng(settings.seed, step, "views")
-                said, parts_of_text = self.text(drawn[:count], source, generator=views)
+                said, parts_of_text = self.text.compare(drawn[:count], source)
                 total = total + self.image.text_weight * said
                 parts |= {f"text_{name}": part for name, part in parts_of_text.items()}
         return total, parts

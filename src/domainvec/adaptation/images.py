@@ -45,14 +45,16 @@ from domainvec.adaptation.running import (
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings
+from domainvec.adaptation.sources import SourceSide
 from domainvec.adaptation.text import text_objective
 from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.mindthegap import pixel_loss
 from domainvec.guidance.objective import Objective, default_guidance
-from domainvec.guidance.robust import pixel_terms
+from domainvec.guidance.robust import compares_sources, pixel_terms
 from domainvec.guidance.settings import PUBLISHED, Guidance
+from domainvec.guidance.viewing import Viewer
 from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
 from domainvec.stylegan2.discriminator import Discriminator
@@ -98,6 +100,7 @@ def adapt_to_images(
     truncation_psi: float = 1.0,
     noise: Noise = "const",
     precision: Precision | None = None,
+    source_pool: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
@@ -138,6 +141,7 @@ def adapt_to_images(
         truncation_psi: as in `adapt`.
         noise: as in `adapt`.
         precision: of the generator's feature maps; the discriminator computes in float32.
+        source_pool: as in `adapt`.
         checkpoint: as in `adapt`; the discriminator is in it.
         checkpoint_every: in steps.
         resume: as in `adapt`.
@@ -187,10 +191,11 @@ def adapt_to_images(
             warmup_steps=warmup_steps,
             decay_fraction=decay_fraction,
             style_mixing=style_mixing,
+            source_pool=source_pool,
+            noise=noise,
         ),
         layers=layers,
         truncation_psi=truncation_psi,
-        noise=noise,
         resolution=generator.resolution,
         precision=precision or native_precision(device),
         seed=seed,
@@ -210,10 +215,15 @@ def adapt_to_images(
     if adversary.weight > 0:
         own = fresh_discriminator(generator.resolution, seed) if discriminator is None else discriminator
         opponent = Opponent(copy.deepcopy(own).to(device), adversary, real, seed)
+    viewer = Viewer(
+        encoders if objectives or adversary.distances > 0 else (), bare, compares=compares_sources(adversary)
+    )
+    sources = SourceSide(generator, settings, viewer, about)
     loss = _PicturesLoss(
         generator,
         encoders,
         settings,
+        sources,
         start.domain,
         real,
         objectives,
@@ -232,7 +242,10 @@ def adapt_to_images(
         memory=loss,
         watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every),
     )
-    return finish_runs([run])[0]
+    try:
+        return finish_runs([run])[0]
+    finally:
+        sources.save()
 
 
 class _PicturesLoss:
@@ -246,6 +259,7 @@ class _PicturesLoss:
         generator: Generator,
         encoders: Sequence[AdaptationEncoder],
         settings: AdaptationSettings,
+        sources: SourceSide,
         template: Domain,
         real: Tensor,
         objectives: Mapping[str, tuple[Objective, float]],
@@ -256,7 +270,7 @@ class _PicturesLoss:
         assert settings.images is not None
         self.adversary = settings.images.adversary
         self.generator, self.encoders, self.settings = generator, encoders, settings
-        self.on_inversion = on_inversion
+        self.sources, self.on_inversion = sources, on_inversion
         self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
         self.inverted = inverted
 
@@ -275,9 +289,7 @@ class _PicturesLoss:
         domain = self.template.with_vector(vector)
         if self.opponent is not None:
             self._warm_up(self.opponent, domain)
-        with torch.no_grad():
-            w = draw_step(generator, settings, step)
-            source = synthesize(generator, settings, w, step, None).float()
+        w, source = self.sources.at(step)
         rows = self._paired(step)
         both = torch.cat([w, self._inversions()[rows]]) if len(rows) else w
         adapted, repeated = synthesize(generator, settings, both, step, domain).float().tensor_split([len(w)])
@@ -296,20 +308,18 @@ class _PicturesLoss:
             add("adversarial", weights.weight, value)
         if len(rows):
             add("pairs", weights.pairs, pixel_loss(repeated, self.real[rows]))
-        seen, by_pixel = pixel_terms(weights, adapted, source)
+        seen, by_pixel = pixel_terms(weights, adapted, source.images)
         for name, value in by_pixel.items():
             add(name, getattr(weights, name), value)
         if weights.l2 > 0:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
         with encoding(settings, vector.device):
             if weights.distances > 0:
-                for encoder in self.encoders:
-                    with torch.no_grad():
-                        before = encoder.encode_images(source)
+                for encoder, (before, *_) in zip(self.encoders, source.embeddings, strict=True):
                     value = distance_consistency_loss(encoder.encode_images(adapted), before)
                     add("distances", weights.distances / len(self.encoders), value)
             for kind, (objective, weight) in self.objectives.items():
-                said, parts = objective(seen, source, generator=step_rng(settings.seed, step, "views"))
+                said, parts = objective.compare(seen, source)
                 total = total + weight * said
                 terms |= {f"{kind}_{name}": part for name, part in parts.items()}
         told = {name: term.detach() for name, term in terms.items()}

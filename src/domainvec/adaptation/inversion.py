@@ -14,8 +14,8 @@ from torch import Tensor
 from domainvec.adaptation.precision import Precision
 from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
-from domainvec.guidance.objective import ImageTextEncoder
 from domainvec.guidance.robust import edge_loss
+from domainvec.guidance.viewing import ImageTextEncoder
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator

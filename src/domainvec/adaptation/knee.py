@@ -12,8 +12,8 @@ from torch import Tensor
 
 from domainvec.adaptation.training import Progress
 from domainvec.domains.domain import Domain
-from domainvec.guidance.objective import ImageTextEncoder
 from domainvec.guidance.robust import edge_loss
+from domainvec.guidance.viewing import ImageTextEncoder
 from domainvec.seeds import latents
 
 if TYPE_CHECKING:

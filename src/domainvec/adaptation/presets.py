@@ -8,6 +8,7 @@ from typing import Any, Literal
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.errors import InputError
 from domainvec.guidance.settings import Guidance
+from domainvec.stylegan2.network import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +24,24 @@ class Training:
     style_mixing: float
     source_pool: int = 0
 
-    def complete(self, *, steps: int | Literal["auto"] | None, **wanted: Any) -> dict[str, Any]:  # noqa: ANN401
+    def complete(
+        self,
+        *,
+        steps: int | Literal["auto"] | None,
+        noise: Noise = "const",
+        **wanted: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
         """Give these settings of a run: what is wanted, and the defaults for what is None.
 
-        With "auto" the run ends at the knee, which may be twice as late as the default end, at a level
-        learning rate. The default learning rate is scaled to the parameterization.
+        Random noise has no source pool by default. With "auto" the run ends at the knee, which may be twice
+        as late as the default end, at a level learning rate. The default learning rate is scaled to the
+        parameterization.
 
         Raises: InputError if `steps` is another text, or the parameterization is unknown.
         """
-        chosen = asdict(self)
+        chosen = asdict(self) | {"noise": noise}
+        if noise == "random":
+            chosen["source_pool"] = 0
         if steps == "auto":
             chosen |= {"steps": 2 * self.steps, "decay_fraction": 0.0, "until_knee": True}
         elif isinstance(steps, str):
@@ -85,7 +95,7 @@ def default_training(guidance: Guidance, *, image: bool = False, images: bool = 
         images: whether a few do.
     """
     if guidance.augmentation is not None:
-        return replace(ROBUST_TRAINING, source_pool=0) if image or images else ROBUST_TRAINING
+        return ROBUST_TRAINING
     if images:
         return PUBLISHED_IMAGES_TRAINING
     return PUBLISHED_IMAGE_TRAINING if image else PUBLISHED_TRAINING

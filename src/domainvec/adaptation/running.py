@@ -21,7 +21,7 @@ from domainvec.domains.domain import Domain
 from domainvec.domains.layers import layer_mask
 from domainvec.domains.parameterizations import Parameterization, find_parameterization
 from domainvec.errors import InputError
-from domainvec.guidance.objective import ImageTextEncoder
+from domainvec.guidance.viewing import ImageTextEncoder
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator

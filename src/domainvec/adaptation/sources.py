@@ -12,15 +12,22 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synthesize
 from domainvec.adaptation.randomness import step_rng
+from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.files import atomic_path
+from domainvec.guidance.viewing import Seen, Viewer
+from domainvec.stylegan2.download import cache_folder
+
+if TYPE_CHECKING:
+    from domainvec.stylegan2.network import Generator
 
 BLOCK = 4
 """How many entries are computed together, always the same ones: rounding depends on a batch's company."""
@@ -33,7 +40,7 @@ class Sources:
     Args:
         w: latents (N, num_ws, w_dim).
         images: G(w), (N, 3, R, R), or None where only looks are needed.
-        looks: what each encoder sees in them, (N, L, D_i), as far as that is known (`Objective.look`).
+        looks: what each encoder sees in them, (N, L, D_i), as far as that is known (`Viewer.look`).
     """
 
     w: Tensor
@@ -134,7 +141,72 @@ class SourcePool:
             return {}
 
 
-def pool_file(folder: Path, identity: Mapping[str, Any]) -> Path:
-    """Name the file of a pool after all that decides what is in it."""
+class SourceSide:
+    """What a step starts from, whatever the domain: latents, and their pictures as the encoders see them.
+
+    Args:
+        generator: the frozen generator.
+        settings: of the run; those of other runs may differ in what guides and what is trained.
+        viewer: shows the encoders the pictures.
+        about: the metadata that `describe` gives, in which generator and encoders have their fingerprints.
+    """
+
+    def __init__(
+        self, generator: Generator, settings: AdaptationSettings, viewer: Viewer, about: Mapping[str, Any]
+    ) -> None:
+        self._generator, self._settings, self._viewer = generator, settings, viewer
+        self._pool = _source_pool(generator, settings, viewer, about) if settings.source_pool else None
+        self._step: int | None = None
+
+    def at(self, step: int) -> tuple[Tensor, Seen]:
+        """Give latents (N, num_ws, w_dim) and what is seen in their pictures; the last step is kept."""
+        if step != self._step:
+            settings = self._settings
+            sources = self._draw(step)
+            with encoding(settings, sources.w.device):
+                rng = step_rng(settings.seed, step, "views")
+                seen = self._viewer.see(sources.images, generator=rng, looks=sources.looks)
+            self._kept, self._step = (sources.w, seen), step
+        return self._kept
+
+    def save(self) -> None:
+        """Keep the pool's pictures for other runs."""
+        if self._pool is not None:
+            self._pool.save()
+
+    def _draw(self, step: int) -> Sources:
+        settings, generator = self._settings, self._generator
+        if self._pool is not None:
+            return self._pool.draw(settings.seed, step, settings.batch_size)
+        with torch.no_grad():
+            w = draw_step(generator, settings, step)
+            return Sources(w, synthesize(generator, settings, w, step, None))
+
+
+def _source_pool(
+    generator: Generator, settings: AdaptationSettings, viewer: Viewer, about: Mapping[str, Any]
+) -> SourcePool:
+    def compute(w: Tensor, first: int) -> tuple[Tensor, Sequence[Tensor]]:
+        images = synthesize(generator, settings, w, 0, None)
+        with encoding(settings, w.device):
+            return images, viewer.look(images, generator=step_rng(0, first, "views of the pool"))
+
+    noise = hashlib.sha256()
+    for _, noise_map in sorted(generator.synthesis.named_buffers()):
+        noise.update(noise_map.cpu().float().numpy().tobytes())
+    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
+    identity = {
+        "version": 2,
+        "generator": about["generator_fingerprint"],
+        "noise_maps": noise.hexdigest(),
+        "encoders": [encoder["fingerprint"] for encoder in about["encoders"]] if viewer.encoders else [],
+        "images": viewer.needs_images,
+        "looks": viewer.settings,
+        **{name: getattr(settings, name) for name in decides},
+    }
     text = json.dumps(identity, sort_keys=True)
-    return folder / "sources" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
+    file = cache_folder() / "sources" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
+    rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.
+    with torch.no_grad():
+        latents = draw_latents(generator, settings, settings.source_pool, rng)
+    return SourcePool(latents, compute, viewer.needs_images, file)

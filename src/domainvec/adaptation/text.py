@@ -8,7 +8,6 @@ change weights, and pictures need be no larger than the encoders look at.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,16 +16,14 @@ from inspect import signature
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor
 
-from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synthesize
+from domainvec.adaptation.drawing import encoding, synthesize
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import Training, default_training
 from domainvec.adaptation.prompts import describe_unknown_words
-from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.running import (
     AdaptationEncoder,
@@ -38,14 +35,13 @@ from domainvec.adaptation.running import (
     untrained,
 )
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.sources import SourcePool, Sources, pool_file
+from domainvec.adaptation.sources import SourceSide
 from domainvec.adaptation.training import Loss
 from domainvec.domains.domain import Domain
 from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.errors import InputError
-from domainvec.guidance.objective import Objective, Seen, default_guidance
+from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.settings import Guidance
-from domainvec.stylegan2.download import cache_folder
 from domainvec.stylegan2.network import Noise
 
 if TYPE_CHECKING:
@@ -184,7 +180,7 @@ def adapt_many(
         raise InputError("got no encoder, expected one or several")
     if isinstance(jobs, str) or not jobs:
         raise InputError(f"jobs is {jobs!r}, expected one or several, in a list")
-    sides: dict[tuple[object, ...], _SourceSide] = {}
+    sides: dict[tuple[object, ...], SourceSide] = {}
     runs = []
     for job in jobs:
         own = {"target": job} if isinstance(job, str) else dict(job)
@@ -199,7 +195,7 @@ def adapt_many(
 def _text_run(
     generator: Generator,
     encoders: Sequence[AdaptationEncoder],
-    sides: dict[tuple[object, ...], _SourceSide],
+    sides: dict[tuple[object, ...], SourceSide],
     options: Mapping[str, Any],
 ) -> Run:
     """Prepare a run from arguments of `adapt`."""
@@ -211,18 +207,15 @@ def _text_run(
         raise InputError("a job has no target; expected a text, or several that are averaged")
     given = SimpleNamespace(**{**defaults, **options})
     guidance = default_guidance(encoders) if given.guidance is None else given.guidance
-    if given.source_pool is None and given.noise == "random":
-        given.source_pool = 0
     settings = AdaptationSettings(
         target=given.target if isinstance(given.target, str) else tuple(given.target),
         source=given.source,
         guidance=guidance,
         **default_training(guidance).complete(
-            **{field.name: getattr(given, field.name) for field in fields(Training)}
+            noise=given.noise, **{field.name: getattr(given, field.name) for field in fields(Training)}
         ),
         layers=given.layers,
         truncation_psi=given.truncation_psi,
-        noise=given.noise,
         resolution=training_resolution(given.resolution, generator, encoders),
         precision=given.precision or native_precision(next(generator.parameters()).device),
         seed=given.seed,
@@ -233,8 +226,7 @@ def _text_run(
     objective = text_objective(encoders, settings, stacklevel=5)
     key = tuple(getattr(settings, name) for name in _SHARED)
     if key not in sides:
-        pool = _source_pool(generator, objective, settings, about) if settings.source_pool else None
-        sides[key] = _SourceSide(generator, settings, pool)
+        sides[key] = SourceSide(generator, settings, objective.viewer, about)
     watch = None
     if settings.until_knee:
         targets = objective.targets
@@ -265,78 +257,19 @@ def text_objective(
         return Objective(encoders, settings.guidance, settings.targets, settings.source)
 
 
-class _SourceSide:
-    """What a step starts from, whatever the domain: latents, and their pictures as the encoders see them."""
-
-    def __init__(self, generator: Generator, settings: AdaptationSettings, pool: SourcePool | None) -> None:
-        self._generator, self._settings, self._pool = generator, settings, pool
-        self._step: int | None = None
-
-    def at(self, step: int, objective: Objective) -> tuple[Tensor, Seen]:
-        """Give latents (N, num_ws, w_dim) and what is seen in their pictures; the last step is kept."""
-        if step != self._step:
-            settings = self._settings
-            sources = self._draw(step)
-            with encoding(settings, sources.w.device):
-                rng = step_rng(settings.seed, step, "views")
-                seen = objective.see(sources.images, generator=rng, looks=sources.looks)
-            self._kept, self._step = (sources.w, seen), step
-        return self._kept
-
-    def save(self) -> None:
-        """Keep the pool's pictures for other runs."""
-        if self._pool is not None:
-            self._pool.save()
-
-    def _draw(self, step: int) -> Sources:
-        settings, generator = self._settings, self._generator
-        if self._pool is not None:
-            return self._pool.draw(settings.seed, step, settings.batch_size)
-        with torch.no_grad():
-            w = draw_step(generator, settings, step)
-            return Sources(w, synthesize(generator, settings, w, step, None))
-
-
 def _text_loss(
     generator: Generator,
     objective: Objective,
     template: Domain,
     settings: AdaptationSettings,
-    sources: _SourceSide,
+    sources: SourceSide,
 ) -> Loss:
     start = template.vector  # Zeros, but for the second factors of changes of low rank.
 
     def loss(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        w, seen = sources.at(step, objective)
+        w, seen = sources.at(step)
         adapted_images = synthesize(generator, settings, w, step, template.with_vector(vector))
         with encoding(settings, start.device):
             return objective.compare(adapted_images, seen, domain_l2=(vector - start).square().mean())
 
     return loss
-
-
-def _source_pool(
-    generator: Generator, objective: Objective, settings: AdaptationSettings, about: Mapping[str, Any]
-) -> SourcePool:
-    def compute(w: Tensor, first: int) -> tuple[Tensor, Sequence[Tensor]]:
-        images = synthesize(generator, settings, w, 0, None)
-        with encoding(settings, w.device):
-            return images, objective.look(images, generator=step_rng(0, first, "views of the pool"))
-
-    noise = hashlib.sha256()
-    for _, noise_map in sorted(generator.synthesis.named_buffers()):
-        noise.update(noise_map.cpu().float().numpy().tobytes())
-    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
-    identity = {
-        "version": 2,
-        "generator": about["generator_fingerprint"],
-        "noise_maps": noise.hexdigest(),
-        "encoders": [encoder["fingerprint"] for encoder in about["encoders"]],
-        "images": objective.compares_images,
-        "looks": objective.viewing,
-        **{name: getattr(settings, name) for name in decides},
-    }
-    rng = step_rng(0, 0, "latents of the pool")  # The same for every seed, or it could not be shared.
-    with torch.no_grad():
-        latents = draw_latents(generator, settings, settings.source_pool, rng)
-    return SourcePool(latents, compute, objective.compares_images, pool_file(cache_folder(), identity))

@@ -180,8 +180,6 @@ def adapt(
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and to_image is None and to_images is None:
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
-    if source_pool and (to_image is not None or to_images is not None):
-        raise typer.BadParameter("a pool serves texts alone", param_hint="--source-pool")
     if train_resolution is not None and to_images is not None:
         raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
     pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
@@ -252,6 +250,7 @@ def adapt(
                 "learning_rate": learning_rate,
                 "batch_size": batch_size,
                 "precision": None if precision is None else precision.value,
+                "source_pool": source_pool,
                 "checkpoint": checkpoint,
                 "checkpoint_every": checkpoint_every,
                 "resume": resume,
@@ -291,7 +290,7 @@ def adapt(
                     **common,
                 )
             else:
-                result = adaptation.adapt(model, encoders, targets, source, source_pool=source_pool, **common)
+                result = adaptation.adapt(model, encoders, targets, source, **common)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""

@@ -8,6 +8,7 @@ from domainvec.guidance.nada import direction_loss, global_loss
 from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.robust import Augmentation
 from domainvec.guidance.settings import FACES, PUBLISHED, Guidance
+from domainvec.guidance.viewing import Seen, Viewer
 
 __all__ = [
     "FACES",
@@ -19,6 +20,8 @@ __all__ = [
     "ImageGuidance",
     "ImageObjective",
     "Objective",
+    "Seen",
+    "Viewer",
     "clip_across_loss",
     "clip_within_loss",
     "convex_hull",

@@ -14,9 +14,10 @@ from domainvec.errors import InputError
 from domainvec.guidance.difa import token_loss
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
 from domainvec.guidance.mindthegap import clip_across_loss, clip_within_loss, pixel_loss
-from domainvec.guidance.objective import ImageTextEncoder, Objective
+from domainvec.guidance.objective import Objective
 from domainvec.guidance.robust import pixel_terms
 from domainvec.guidance.settings import Guidance
+from domainvec.guidance.viewing import ImageTextEncoder, Seen
 
 _SHORTEST_SHIFT = 0.05
 
@@ -156,20 +157,19 @@ class ImageObjective:
     def __call__(
         self,
         adapted: Tensor,
-        source: Tensor,
+        source: Seen,
         references: Tensor,
         *,
         domain_l2: Tensor,
-        generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of a batch.
 
         Args:
             adapted: G_d(w), (N, 3, H, W), about [-1, 1]; the loss is differentiable in them.
-            source: G(w) of the same latents, (N, 3, H, W); no gradient goes here.
+            source: G(w) of the same latents, as a `Viewer` saw it that shows whole pictures and the views of
+                `of_texts`; with pictures if a term compares them.
             references: G_d of the style's latents, (M, 3, H, W), recoloured or not.
             domain_l2: mean square of the domain's numbers.
-            generator: CPU generator of the random views.
 
         Returns:
             The weighted sum, a float32 scalar, and the detached terms before weighting by name; terms of
@@ -180,8 +180,8 @@ class ImageObjective:
                 weight.
         """
         weights = self.guidance
-        source, adapted, references = source.detach().float(), adapted.float(), references.float()
-        seen, terms = pixel_terms(weights, adapted, source)
+        adapted, references = adapted.float(), references.float()
+        seen, terms = pixel_terms(weights, adapted, source.images)
 
         def add(name: str, value: Callable[[], Tensor], share: float = 1.0) -> None:
             if getattr(weights, name) > 0:
@@ -190,13 +190,11 @@ class ImageObjective:
         add("l2", lambda: domain_l2)
         add("reference_pixels", lambda: pixel_loss(references, self.style))
         if (resembling := self._resembling) is not None:
-            add("resemblance", lambda: resembling(seen, source, generator=generator)[0])
+            add("resemblance", lambda: resembling.compare(seen, source)[0])
         count, share = len(adapted), 1 / len(self.encoders)
-        for encoder, (style, style_tokens), inversion in zip(
-            self.encoders, self._styles, self._inversions, strict=True
+        for encoder, (style, style_tokens), inversion, (before, *_) in zip(
+            self.encoders, self._styles, self._inversions, source.embeddings, strict=True
         ):
-            with torch.no_grad():
-                before, _ = self._encode(encoder, source)
             embeddings, tokens = self._encode(encoder, torch.cat([seen, references]))
             after, drawn = embeddings[:count], embeddings[count:]
             seen_tokens, drawn_tokens = tokens[:count], tokens[count:]

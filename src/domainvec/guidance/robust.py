@@ -239,7 +239,7 @@ def pixel_terms(weights: object, adapted: Tensor, source: Tensor | None) -> tupl
     wanted = [name for name in PIXEL_TERMS if getattr(weights, name, 0) > 0]
     seen = squash(adapted) if "out_of_range" in wanted else adapted
     if source is None:
-        if set(wanted) - {"out_of_range"}:
+        if compares_sources(weights):
             raise InputError("the guidance compares source pictures; pass source_images")
         source = adapted
     compute = {
@@ -250,6 +250,11 @@ def pixel_terms(weights: object, adapted: Tensor, source: Tensor | None) -> tupl
         "changed": lambda: changed_loss(seen, source),
     }
     return seen, {name: compute[name]() for name in wanted}
+
+
+def compares_sources(weights: object) -> bool:
+    """Say whether `pixel_terms` needs source pictures for these weights."""
+    return any(getattr(weights, name, 0) > 0 for name in PIXEL_TERMS if name != "out_of_range")
 
 
 def _require_alike(target: Tensor, source: Tensor) -> None:
