@@ -39,6 +39,16 @@ def test_small_encoders_have_their_own_weights(style) -> None:
     assert {"tokens", "resemblance"} <= result.history[0]["parts"].keys()
 
 
+def test_last_steps_at_full_size_see_the_picture_at_full_size(generator, encoder, style) -> None:
+    options = {**QUICK, "steps": 4, "resolution": 8}
+    low = dv.adapt_to_image(generator, encoder, style, **options)
+    both = dv.adapt_to_image(generator, encoder, style, **options, full_size_fraction=0.5)
+    assert not any(offset.any() for offset in low.domain.offsets[3:])
+    assert all(offset.any() for offset in both.domain.offsets)
+    assert low.history[1]["parts"] == both.history[1]["parts"]
+    assert low.history[2]["parts"] != both.history[2]["parts"]
+
+
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, encoder, style) -> None:
     arguments = {**QUICK, "style_mixing": 0.5, "noise": "random", "seed": 2}
     whole = dv.adapt_to_image(generator, encoder, style, **arguments)

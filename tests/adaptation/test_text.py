@@ -331,6 +331,28 @@ def test_stops_at_a_lower_resolution(encoder) -> None:
     assert [bool(bias.any()) for bias in result.domain.rgb_bias] == [True] * 2 + [False] * 6
 
 
+def test_last_steps_at_full_size_teach_the_layers_above(tmp_path, generator, encoder) -> None:
+    """At 8 of 16 px the last three convolutions learn nothing, until the last step."""
+    options = {"batch_size": 2, "resolution": 8, "steps": 4, "source_pool": 4}
+    used = []
+
+    def look(step: int, loss: float, parts: object, domain: dv.Domain) -> None:
+        used.append([bool(offset.any()) for offset in domain.offsets])
+
+    whole = dv.adapt(generator, encoder, "red", **options, full_size_fraction=0.25, callback=look)
+    assert used == [[True] * 3 + [False] * 2] * 3 + [[True] * 5]
+    options |= {"full_size_fraction": 0.25, "checkpoint": tmp_path / "run.ckpt", "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt(generator, encoder, "red", **options, callback=kill_at(3))
+    assert_equal_runs(whole, dv.adapt(generator, encoder, "red", **options))
+    with pytest.raises(InputError, match="full_size_fraction needs a last step, but steps is 'auto'"):
+        dv.adapt(generator, encoder, "red", steps="auto", full_size_fraction=0.25)
+    jobs = ["red", {"target": "red", "steps": 8}]
+    shared = {"batch_size": 2, "resolution": 8, "full_size_fraction": 0.5}
+    longer = dv.adapt_many(generator, encoder, jobs, steps=4, **shared)[1]
+    assert_equal_runs(longer, dv.adapt(generator, encoder, "red", steps=8, **shared))
+
+
 @pytest.mark.parametrize("name", list(PARAMETERIZATIONS))
 def test_every_parameterization_learns_and_resumes(tmp_path, generator, name) -> None:
     encoder = ToyEncoder(guidance=Guidance(l2=0.01, in_domain_angle=0.2))

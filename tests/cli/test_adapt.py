@@ -48,11 +48,11 @@ def test_the_file_is_named_by_the_text(run, tmp_path, monkeypatch, command):
 
 def test_options_reach_the_settings(run, tmp_path, monkeypatch, make_generator, tiny_encoder_folder):
     monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "cache"))
-    make_generator(resolution=32).save_pretrained(tmp_path / "generator")
+    make_generator(resolution=64).save_pretrained(tmp_path / "generator")
     options = ["--steps", 2, "--guidance", "robust", "--parameterization", "modulation", "--batch-size", 2]
     options += ["--learning-rate", 0.02, "--precision", "bfloat16", "--device", "cpu"]
     options += ["--threads", torch.get_num_threads(), "--encoder", tiny_encoder_folder]
-    options += ["--train-resolution", 32, "--source-pool", 3]
+    options += ["--train-resolution", 32, "--full-size-fraction", 0.5, "--source-pool", 3]
     code, _, err = run("adapt", tmp_path / "generator", "--to", "a zombie", *options, "-o", tmp_path / "x")
     assert code == 0, err
     about = Domain.load(tmp_path / "x.safetensors").metadata
@@ -60,8 +60,8 @@ def test_options_reach_the_settings(run, tmp_path, monkeypatch, make_generator, 
     assert about["guidance"]["edges"] > 0
     settings = about["settings"]
     assert (settings["batch_size"], settings["learning_rate"], settings["precision"]) == (2, 0.02, "bfloat16")
-    assert (settings["resolution"], settings["source_pool"]) == (32, 3)
-    assert len(list((tmp_path / "cache" / "sources").iterdir())) == 1
+    assert (settings["resolution"], settings["full_size_fraction"], settings["source_pool"]) == (32, 0.5, 3)
+    assert len(list((tmp_path / "cache" / "sources").iterdir())) == 2  # One for each size.
 
 
 def test_several_encoders_guide_together(run, tmp_path, command, tiny_encoder_folder):

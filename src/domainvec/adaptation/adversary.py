@@ -119,7 +119,7 @@ class Adversary:
 
 
 FACES_ADVERSARY = Adversary(
-    weight=0.0, resemblance=1.0, pairs=100.0, edges=1.5, tones=1.0, changed=0.3, l2=0.001
+    weight=0.0, resemblance=1.0, pairs=100.0, edges=1.5, tones=1.0, changed=4.0, l2=0.001
 )
 """For the small bundled encoders and generators without a discriminator of their own."""
 

@@ -45,7 +45,7 @@ def synthesize(
         w,
         domain,
         noise=settings.noise,
-        resolution=settings.resolution,
+        resolution=settings.resolution_at(step),
         dtype=torch.bfloat16 if settings.precision == "bfloat16" else None,
         rng=step_rng(settings.seed, step, "noise", w.device),
     )

@@ -86,6 +86,7 @@ def adapt_to_image(
     truncation_psi: float = 1.0,
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
+    full_size_fraction: float = 0.0,
     precision: Precision | None = None,
     source_pool: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -124,6 +125,7 @@ def adapt_to_image(
         truncation_psi: as in `adapt`.
         noise: as in `adapt`.
         resolution: as in `adapt`.
+        full_size_fraction: as in `adapt`.
         precision: as in `adapt`.
         source_pool: as in `adapt`.
         checkpoint: as in `adapt`.
@@ -178,6 +180,7 @@ def adapt_to_image(
         layers=layers,
         truncation_psi=truncation_psi,
         resolution=side,
+        full_size_fraction=full_size_fraction,
         precision=precision or native_precision(device),
         seed=seed,
     )
@@ -198,6 +201,7 @@ def adapt_to_image(
         sources,
         bare,
         style.to(device),
+        _style(image, generator.resolution)[0].to(device),
         start.domain,
         text,
         require_inverted(inverted, 1, generator),
@@ -236,6 +240,7 @@ class _ImageLoss:
         sources: SourceSide,
         bare: Guidance,
         style: Tensor,
+        style_at_full_size: Tensor,
         template: Domain,
         text: Objective | None,
         inverted: Tensor | None,
@@ -247,8 +252,9 @@ class _ImageLoss:
         self.sources = sources
         self.bare, self.style, self.template, self.text = bare, style, template, text
         self.on_inversion = on_inversion
+        self.style_at_full_size = style_at_full_size
         self.w = inverted
-        self.objective: ImageObjective | None = None
+        self.objectives: dict[int | None, ImageObjective] = {}
 
     def state(self) -> dict[str, Tensor]:
         return {} if self.w is None else {"w": self.w}
@@ -256,7 +262,8 @@ class _ImageLoss:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         self.w = state["w"].to(self.style.device)
 
-    def _prepared(self) -> tuple[Tensor, ImageObjective]:
+    def _prepared(self, resolution: int | None) -> tuple[Tensor, ImageObjective]:
+        """The style's latents, and what guides pictures of a resolution; found at first need."""
         settings = self.settings
         if self.w is None:
             self.w = invert_into_source(
@@ -269,17 +276,18 @@ class _ImageLoss:
                 seed=settings.seed,
                 on_step=self.on_inversion,
             )
-        if self.objective is None:
+        if resolution not in self.objectives:
+            style = self.style_at_full_size if resolution is None else self.style
             with torch.no_grad():
-                inversion = self.generator.synthesis(self.w, resolution=settings.resolution)
-            self.objective = ImageObjective(
-                self.encoders, self.image.guidance, self.style, inversion, self.bare
+                inversion = self.generator.synthesis(self.w, resolution=resolution)
+            self.objectives[resolution] = ImageObjective(
+                self.encoders, self.image.guidance, style, inversion, self.bare
             )
-        return self.w, self.objective
+        return self.w, self.objectives[resolution]
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        w_style, objective = self._prepared()
         settings, generator = self.settings, self.generator
+        w_style, objective = self._prepared(settings.resolution_at(step))
         w, source = self.sources.at(step)
         with torch.no_grad():
             references = self._references(w_style, step)

@@ -66,6 +66,7 @@ class AdaptationSettings:
         truncation_psi: how far latents are drawn towards the average, 1 not at all.
         noise: the generator's noise, "const", "random" or "none".
         resolution: side in pixels at which synthesis stops; the numbers of layers above it stay zero.
+        full_size_fraction: over which share of the steps, at the end, synthesis goes on to full size.
         precision: of feature maps and of the encoders; the numbers trained are float32 in either case.
         source_pool: how many latents pictures are drawn from, or 0 for new ones in every step.
         seed: of all randomness.
@@ -91,6 +92,7 @@ class AdaptationSettings:
     truncation_psi: float = 1.0
     noise: Noise = "const"
     resolution: int
+    full_size_fraction: float = 0.0
     precision: Precision = "float32"
     source_pool: int = 0
     seed: int = 0
@@ -122,6 +124,8 @@ class AdaptationSettings:
         _require("source_pool", self.source_pool, _whole(self.source_pool, 0), "a whole number from 0")
         if self.source_pool and self.noise == "random":
             raise InputError("source_pool keeps pictures, but noise is 'random': expected 'const' or 'none'")
+        if self.until_knee and self.full_size_fraction:
+            raise InputError("full_size_fraction needs a last step, but steps is 'auto': expected a number")
         _require("seed", self.seed, _whole(self.seed, 0) and self.seed < 2**63, "from 0 to 2**63 - 1")
         _require("warmup_steps", self.warmup_steps, _whole(self.warmup_steps, 0), "a whole number from 0")
         _require("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "above 0")
@@ -129,7 +133,7 @@ class AdaptationSettings:
         _require(
             "betas", self.betas, len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two in [0, 1)"
         )
-        for name in ("decay_fraction", "style_mixing", "truncation_psi"):
+        for name in ("decay_fraction", "full_size_fraction", "style_mixing", "truncation_psi"):
             value = getattr(self, name)
             _require(name, value, 0 <= value <= 1, "from 0 to 1")
 
@@ -148,6 +152,10 @@ class AdaptationSettings:
             factor *= max(0.05, (self.steps - step) / decay_steps)
         return self.learning_rate * factor
 
+    def resolution_at(self, step: int) -> int | None:
+        """Side in pixels of the pictures of a step, counted from 0; None for the generator's own."""
+        return self.resolution if step < self.steps * (1 - self.full_size_fraction) else None
+
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as what JSON can hold."""
         values = {field.name: getattr(self, field.name) for field in fields(self)} | {
@@ -155,8 +163,9 @@ class AdaptationSettings:
             "guidance": self.guidance.to_dict(),
             "betas": list(self.betas),
         }
-        if not self.until_knee:
-            del values["until_knee"]
+        for name in ("until_knee", "full_size_fraction"):
+            if not values[name]:
+                del values[name]
         for name in ("target", "image", "images"):
             if values[name] is None:
                 del values[name]

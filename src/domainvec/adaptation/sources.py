@@ -155,7 +155,8 @@ class SourceSide:
         self, generator: Generator, settings: AdaptationSettings, viewer: Viewer, about: Mapping[str, Any]
     ) -> None:
         self._generator, self._settings, self._viewer = generator, settings, viewer
-        self._pool = _source_pool(generator, settings, viewer, about) if settings.source_pool else None
+        self._about = about
+        self._pools: dict[int | None, SourcePool] = {}
         self._step: int | None = None
 
     def at(self, step: int) -> tuple[Tensor, Seen]:
@@ -170,31 +171,36 @@ class SourceSide:
         return self._kept
 
     def save(self) -> None:
-        """Keep the pool's pictures for other runs."""
-        if self._pool is not None:
-            self._pool.save()
+        """Keep the pools' pictures for other runs."""
+        for pool in self._pools.values():
+            pool.save()
 
     def _draw(self, step: int) -> Sources:
         settings, generator = self._settings, self._generator
-        if self._pool is not None:
-            return self._pool.draw(settings.seed, step, settings.batch_size)
+        if settings.source_pool:
+            resolution = settings.resolution_at(step)
+            if resolution not in self._pools:
+                self._pools[resolution] = _source_pool(generator, settings, self._viewer, self._about, step)
+            return self._pools[resolution].draw(settings.seed, step, settings.batch_size)
         with torch.no_grad():
             w = draw_step(generator, settings, step)
             return Sources(w, synthesize(generator, settings, w, step, None))
 
 
 def _source_pool(
-    generator: Generator, settings: AdaptationSettings, viewer: Viewer, about: Mapping[str, Any]
+    generator: Generator, settings: AdaptationSettings, viewer: Viewer, about: Mapping[str, Any], step: int
 ) -> SourcePool:
+    """Make the pool from which a step draws, and others of its resolution."""
+
     def compute(w: Tensor, first: int) -> tuple[Tensor, Sequence[Tensor]]:
-        images = synthesize(generator, settings, w, 0, None)
+        images = synthesize(generator, settings, w, step, None)
         with encoding(settings, w.device):
             return images, viewer.look(images, generator=step_rng(0, first, "views of the pool"))
 
     noise = hashlib.sha256()
     for _, noise_map in sorted(generator.synthesis.named_buffers()):
         noise.update(noise_map.cpu().float().numpy().tobytes())
-    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "resolution", "precision")
+    decides = ("source_pool", "style_mixing", "truncation_psi", "noise", "precision")
     identity = {
         "version": 2,
         "generator": about["generator_fingerprint"],
@@ -202,6 +208,7 @@ def _source_pool(
         "encoders": [encoder["fingerprint"] for encoder in about["encoders"]] if viewer.encoders else [],
         "images": viewer.needs_images,
         "looks": viewer.settings,
+        "resolution": settings.resolution_at(step) or generator.resolution,
         **{name: getattr(settings, name) for name in decides},
     }
     text = json.dumps(identity, sort_keys=True)

@@ -54,6 +54,7 @@ _SHARED = (
     "truncation_psi",
     "noise",
     "resolution",
+    "full_size_fraction",
     "precision",
     "source_pool",
     "seed",
@@ -80,6 +81,7 @@ def adapt(
     truncation_psi: float = 1.0,
     noise: Noise = "const",
     resolution: int | Literal["full"] | None = None,
+    full_size_fraction: float = 0.0,
     precision: Precision | None = None,
     source_pool: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -118,6 +120,8 @@ def adapt(
         resolution: side in pixels at which pictures are made in training, "full" for the generator's own. By
             default its own up to 256 px; for larger ones the smallest power of two, from 256, that fills what
             the encoders look at. The numbers of the layers above stay zero.
+        full_size_fraction: over which share of the steps, at the end, synthesis goes on to full size, so that
+            the layers above the resolution learn, too.
         precision: of feature maps and encoders, "float32" or "bfloat16"; by default bfloat16 on a CPU or GPU
             that computes in it. The numbers that are learnt are float32 in either case.
         source_pool: how many latents to draw from, or 0 for new ones in every step, as always with random
@@ -217,6 +221,7 @@ def _text_run(
         layers=given.layers,
         truncation_psi=given.truncation_psi,
         resolution=training_resolution(given.resolution, generator, encoders),
+        full_size_fraction=given.full_size_fraction,
         precision=given.precision or native_precision(next(generator.parameters()).device),
         seed=given.seed,
     )
@@ -224,7 +229,7 @@ def _text_run(
     about = describe(settings, generator, encoders) | dict(given.metadata or {})
     start = untrained(settings, generator, about)
     objective = text_objective(encoders, settings, stacklevel=5)
-    key = tuple(getattr(settings, name) for name in _SHARED)
+    key = *(getattr(settings, name) for name in _SHARED), settings.full_size_fraction and settings.steps
     if key not in sides:
         sides[key] = SourceSide(generator, settings, objective.viewer, about)
     watch = None

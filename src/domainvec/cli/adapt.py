@@ -147,6 +147,15 @@ def adapt(
             "encoders look at, from 256]",
         ),
     ] = None,
+    full_size_fraction: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Of the steps, at the end, in which synthesis goes on to full size: the layers above learn.",
+        ),
+    ] = 0.0,
     source_pool: Annotated[
         int | None,
         typer.Option(
@@ -180,7 +189,7 @@ def adapt(
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and to_image is None and to_images is None:
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
-    if train_resolution is not None and to_images is not None:
+    if (train_resolution is not None or full_size_fraction) and to_images is not None:
         raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
     pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
     named = targets[0] if targets else f"like {pictured}"
@@ -257,6 +266,7 @@ def adapt(
                 "callback": on_step,
                 "metadata": describe_generator(generator),
             }
+            size: dict[str, Any] = {"resolution": train_resolution, "full_size_fraction": full_size_fraction}
             text = targets or None
             if picture is not None:
                 result = adaptation.adapt_to_image(
@@ -266,8 +276,8 @@ def adapt(
                     text,
                     source,
                     text_weight=text_weight,
-                    resolution=train_resolution,
                     on_inversion=tell_inversion(),
+                    **size,
                     **common,
                 )
             elif folder is not None:
@@ -290,7 +300,7 @@ def adapt(
                     **common,
                 )
             else:
-                result = adaptation.adapt(model, encoders, targets, source, **common)
+                result = adaptation.adapt(model, encoders, targets, source, **size, **common)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
