@@ -44,7 +44,6 @@ from domainvec.files import atomic_path
 from domainvec.guidance import default_guidance
 from domainvec.images import grid, save_png
 from domainvec.seeds import latents
-from synthfaces.articles import with_article
 
 FACES = 384
 GROUP = 96
@@ -195,7 +194,7 @@ def main() -> None:
     rows = []
     for name in options.domains:
         record, file = options.runs / f"{name}.json", options.runs / f"{name}.safetensors"
-        prompt = with_article(synthfaces.domain(name).phrases[0])
+        prompt = synthfaces.domain(name).prompt
         if not record.exists():
             started = time.monotonic()
             if options.ceiling:

@@ -28,6 +28,7 @@ import argparse
 import json
 import math
 import time
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -49,7 +50,6 @@ from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
 from domainvec.images import grid, save_png
 from domainvec.seeds import latents
-from synthfaces.articles import with_article
 
 WAYS = {"text": 0, "image": 1, "images": 10}
 """How many true drawings guide."""
@@ -159,18 +159,20 @@ class World:
         }
 
 
-def adapt(
-    world: World,
-    way: str,
-    parameterization: str,
-    name: str,
-    seed: int,
-    factor: float,
-    steps: int,
-    batch_size: int,
-    pictures: Path,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """One run: what guides, what is learnt, the domain, the seed, and the share of the preset's rate."""
+
+    way: str
+    form: str
+    name: str
+    seed: int
+    factor: float
+
+
+def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path) -> dict[str, Any]:
     """Learn a domain, and measure it on the way and at the end."""
+    way, name, seed = case.way, case.name, case.seed
     curve: list[dict[str, float]] = []
     measuring = 0.0
 
@@ -182,36 +184,37 @@ def adapt(
             curve.append({"step": step, **_rounded(shown)})
             measuring += time.monotonic() - started
 
-    every = math.ceil(steps / CURVE)
-    rate = factor * ROBUST_TRAINING.learning_rate * PARAMETERIZATIONS[parameterization].relative_learning_rate
-    options = {
-        "parameterization": parameterization,
+    every = math.ceil(options.steps / CURVE)
+    relative_rate = PARAMETERIZATIONS[case.form].relative_learning_rate
+    rate = case.factor * ROBUST_TRAINING.learning_rate * relative_rate
+    settings: dict[str, Any] = {
+        "parameterization": case.form,
         "seed": seed,
-        "steps": steps,
-        "batch_size": batch_size,
+        "steps": options.steps,
+        "batch_size": options.batch_size,
         "learning_rate": rate,
         "callback": look,
     }
     inverting = 0.0
     if WAYS[way]:
-        options["inverted"], inverting = world.inverted(name, WAYS[way], seed)
+        settings["inverted"], inverting = world.inverted(name, WAYS[way], seed)
     started = time.monotonic()
     if way == "text":
-        prompt = with_article(synthfaces.domain(name).phrases[0])
-        result = dv.adapt(world.generator, world.encoders, prompt, **options)
+        prompt = synthfaces.domain(name).prompt
+        result = dv.adapt(world.generator, world.encoders, prompt, **settings)
     elif way == "image":
-        result = dv.adapt_to_image(world.generator, world.encoders, world.guides(name, 1), **options)
+        result = dv.adapt_to_image(world.generator, world.encoders, world.guides(name, 1), **settings)
     else:
-        result = dv.adapt_to_images(world.generator, world.guides(name, 10), world.encoders, **options)
+        result = dv.adapt_to_images(world.generator, world.guides(name, 10), world.encoders, **settings)
     seconds = inverting + time.monotonic() - started - measuring
-    if seed == 0 and parameterization == PICTURED and WAYS[way]:  # domains.py has the grids of texts
+    if seed == 0 and case.form == PICTURED and WAYS[way]:  # domains.py has the grids of texts
         world.picture(result.domain, way, name, pictures / f"{way}-{name}.png")
     return {
         "way": way,
-        "parameterization": parameterization,
+        "parameterization": case.form,
         "domain": name,
         "seed": seed,
-        "size": result.domain.num_nonzero if parameterization == "stylespace-sparse" else result.domain.size,
+        "size": result.domain.num_nonzero if case.form == "stylespace-sparse" else result.domain.size,
         **_rounded(world.measure(result.domain, name)),
         "seconds": round(seconds, 1),
         "learning_rate": rate,
@@ -236,21 +239,10 @@ def write(content: Any, path: Path) -> None:  # noqa: ANN401
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def kept(
-    path: Path,
-    world: World,
-    options: argparse.Namespace,
-    way: str,
-    form: str,
-    name: str,
-    *,
-    seed: int,
-    factor: float,
-    pictures: Path,
-) -> dict[str, Any]:
+def kept(path: Path, world: World, case: Case, options: argparse.Namespace, pictures: Path) -> dict[str, Any]:
     """Read a row that is done, or make it."""
     if not path.exists():
-        row = adapt(world, way, form, name, seed, factor, options.steps, options.batch_size, pictures)
+        row = adapt(world, case, options, pictures)
         write(row, path)
         print(json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
     return dict(json.loads(path.read_text()))
@@ -268,7 +260,7 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
         rows = []
         for name in CHOOSING:
             path = folder / f"{way}-{form}-{name}-{factor:g}.json"
-            rows += [kept(path, world, options, way, form, name, seed=0, factor=factor, pictures=folder)]
+            rows += [kept(path, world, Case(way, form, name, 0, factor), options, folder)]
         scores = [row["judge_probability"] * row["identity"] / row["distance"] for row in rows]
         return sum(scores) / len(scores)
 
@@ -473,10 +465,8 @@ def make_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for seed, way, name, form in wanted:
         path = row_file(options.runs, way, form, name, seed)
-        factor = rates.get(f"{way} {form}", 1.0)
-        rows += [
-            kept(path, world, options, way, form, name, seed=seed, factor=factor, pictures=options.output)
-        ]
+        case = Case(way, form, name, seed, rates.get(f"{way} {form}", 1.0))
+        rows += [kept(path, world, case, options, options.output)]
     return rows
 
 

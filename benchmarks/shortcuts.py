@@ -23,7 +23,6 @@ from fidelity import World, mean_of, write
 
 import domainvec as dv
 import synthfaces
-from synthfaces.articles import with_article
 
 PLAIN: dict[str, Any] = {"precision": "float32", "source_pool": 0}
 SHORTCUTS: dict[str, dict[str, Any]] = {
@@ -31,6 +30,7 @@ SHORTCUTS: dict[str, dict[str, Any]] = {
     "bfloat16": PLAIN | {"precision": "bfloat16"},
     "pool of 256": PLAIN | {"source_pool": 256},
     "half resolution": PLAIN | {"resolution": 32},
+    "half resolution, but the last fifth": PLAIN | {"resolution": 32, "full_size_fraction": 0.2},
     "default": {"precision": "bfloat16"},
 }
 FIGURES = ("distance", "judge_accuracy", "identity", "diversity", "seconds")
@@ -38,7 +38,7 @@ FIGURES = ("distance", "judge_accuracy", "identity", "diversity", "seconds")
 
 def adapted(world: World, name: str, seed: int, options: dict[str, Any]) -> dict[str, float]:
     """Learn a domain and measure it."""
-    prompt = with_article(synthfaces.domain(name).phrases[0])
+    prompt = synthfaces.domain(name).prompt
     result = dv.adapt(world.generator, world.encoders, prompt, seed=seed, **options)
     figures = {**world.measure(result.domain, name), "seconds": result.seconds}
     return {figure: round(float(value), 4) for figure, value in figures.items()}
@@ -86,14 +86,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="the guidance's own by default")
     parser.add_argument("--batch-size", type=int, help="the guidance's own by default")
     parser.add_argument("--runs", type=Path, default=Path("runs/shortcuts"), help="folder of what is done")
+    parser.add_argument(
+        "--known", type=Path, metavar="FILE", help="rows of an earlier --json, not made again"
+    )
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     options = parser.parse_args()
+
+    def file(shortcut: str, name: str, seed: int) -> Path:
+        return options.runs / f"{shortcut.replace(' ', '-')}-{name}-{seed}.json"
+
+    for row in json.loads(options.known.read_text()) if options.known else []:
+        write(row, file(row["shortcut"], row["domain"], row["seed"]))
     world = World()
     rows = []
     for name in options.domains:
         for seed in options.seeds:
             for shortcut, settings in SHORTCUTS.items():
-                path = options.runs / f"{shortcut.replace(' ', '-')}-{name}-{seed}.json"
+                path = file(shortcut, name, seed)
                 if not path.exists():
                     wanted = {**settings, "steps": options.steps, "batch_size": options.batch_size}
                     row = {"shortcut": shortcut, "domain": name, "seed": seed}

@@ -43,6 +43,11 @@ class Domain:
     keeps_colors: bool = True
     """Whether hair, eyes and skin have the colours of the photo."""
 
+    @property
+    def prompt(self) -> str:
+        """The text that asks for it: the usual phrase with its article."""
+        return with_article(self.phrases[0])
+
 
 def domain(name: str) -> Domain:
     """A domain by its name: a single one, or a composition such as ``pencil_sketch+zombie+sepia``.
