@@ -465,7 +465,8 @@ def make_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for seed, way, name, form in wanted:
         path = row_file(options.runs, way, form, name, seed)
-        case = Case(way, form, name, seed, rates.get(f"{way} {form}", 1.0))
+        factor = options.factor or rates.get(f"{way} {form}", 1.0)
+        case = Case(way, form, name, seed, factor)
         rows += [kept(path, world, case, options, options.output)]
     return rows
 
@@ -488,6 +489,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
+    parser.add_argument(
+        "--factor",
+        type=float,
+        help="of the presets' learning rates, in place of those chosen; in another --runs",
+    )
     parser.add_argument(
         "--known", type=Path, metavar="FILE", help="rows of an earlier --json, not made again"
     )
