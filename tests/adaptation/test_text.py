@@ -79,6 +79,24 @@ def test_defaults_follow_the_guidance(generator) -> None:
     assert default_training(FACES).steps == 240
 
 
+@pytest.mark.parametrize(
+    ("guidance", "name", "rate"),
+    [
+        (PUBLISHED, "lora:2", 0.1 * 0.02),
+        (PUBLISHED, "stylespace", 0.1 * 0.5),
+        (FACES, "lora:2", 0.01),
+        (FACES, "stylespace+rgb", 0.25),
+        (FACES, "full", 0.05 * 0.02),
+        (FACES, "modulation+rgb", 0.05),
+    ],
+)
+def test_default_learning_rate_is_that_of_the_parameterization(guidance, name, rate) -> None:
+    chosen = default_training(guidance).complete(steps=None, parameterization=name)
+    assert chosen["learning_rate"] == pytest.approx(rate)
+    given = default_training(guidance).complete(steps=None, parameterization=name, learning_rate=0.7)
+    assert given["learning_rate"] == 0.7
+
+
 def test_callback_is_told_of_each_step(generator, encoder) -> None:
     calls = []
     result = dv.adapt(generator, encoder, "red", callback=lambda *told: calls.append(told), **QUICK)

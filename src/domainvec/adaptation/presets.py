@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from domainvec.domains.parameterizations import find_parameterization
@@ -13,7 +14,11 @@ from domainvec.stylegan2.network import Noise
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Defaults of an adaptation; each can be replaced by the argument of the same name of `adapt`."""
+    """Defaults of an adaptation; each can be replaced by the argument of the same name of `adapt`.
+
+    `learning_rates` are those of single parameterizations; others have `learning_rate` times the ratio of the
+    papers' rates.
+    """
 
     parameterization: str
     steps: int
@@ -23,6 +28,7 @@ class Training:
     decay_fraction: float
     style_mixing: float
     source_pool: int = 0
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
 
     def complete(
         self,
@@ -34,12 +40,13 @@ class Training:
         """Give these settings of a run: what is wanted, and the defaults for what is None.
 
         Random noise has no source pool by default. With "auto" the run ends at the knee, which may be twice
-        as late as the default end, at a level learning rate. The default learning rate is scaled to the
+        as late as the default end, at a level learning rate. The default learning rate is that of the
         parameterization.
 
         Raises: InputError if `steps` is another text, or the parameterization is unknown.
         """
         chosen = asdict(self) | {"noise": noise}
+        del chosen["learning_rates"]
         if noise == "random":
             chosen["source_pool"] = 0
         if steps == "auto":
@@ -50,8 +57,9 @@ class Training:
             chosen["steps"] = steps
         chosen |= {name: value for name, value in wanted.items() if value is not None}
         if wanted.get("learning_rate") is None:
-            form = find_parameterization(chosen["parameterization"])
-            chosen["learning_rate"] *= form.relative_learning_rate
+            name = chosen["parameterization"]
+            scaled = self.learning_rate * find_parameterization(name).relative_learning_rate
+            chosen["learning_rate"] = self.learning_rates.get(name.partition(":")[0], scaled)
         return chosen
 
 
@@ -75,14 +83,26 @@ ROBUST_TRAINING = Training(
     decay_fraction=0.4,
     style_mixing=0.0,
     source_pool=256,
+    learning_rates={
+        "modulation": 0.15,
+        "stylespace": 0.25,
+        "stylespace+rgb": 0.25,
+        "stylespace-sparse": 0.25,
+        "affine": 0.003,
+        "affine-light+": 0.003,
+        "lora": 0.01,
+    },
 )
 """For small encoders, whatever guides: the noise of their random views asks for more pictures a step, and for
-a decay. A domain does not notice how few latents there are in its pool (docs/performance.md)."""
+a decay. A domain does not notice how few latents there are in its pool (docs/performance.md); the rates are
+those that served best under a text (docs/fidelity.md)."""
 
 PUBLISHED_IMAGE_TRAINING = replace(PUBLISHED_TRAINING, learning_rate=0.01)
 """A domain vector under one image as HyperDomainNet (arXiv:2210.08884) trains it."""
 
-PUBLISHED_IMAGES_TRAINING = replace(ROBUST_TRAINING, steps=300, learning_rate=0.02, source_pool=0)
+PUBLISHED_IMAGES_TRAINING = replace(
+    ROBUST_TRAINING, steps=300, learning_rate=0.02, source_pool=0, learning_rates={}
+)
 """A few images, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""
 
 

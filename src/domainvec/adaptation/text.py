@@ -216,7 +216,8 @@ def _text_run(
         source=given.source,
         guidance=guidance,
         **default_training(guidance).complete(
-            noise=given.noise, **{field.name: getattr(given, field.name) for field in fields(Training)}
+            noise=given.noise,
+            **{each.name: getattr(given, each.name) for each in fields(Training) if each.name in defaults},
         ),
         layers=given.layers,
         truncation_psi=given.truncation_psi,
