@@ -217,16 +217,14 @@ def adapt_to_image(
         settings,
         generator=generator,
         encoders=encoders,
+        sources=sources,
         untrained=start,
         checkpointing=checkpointing,
         callback=callback,
         memory=loss,
         watch=watch,
     )
-    try:
-        return finish_runs([run])[0]
-    finally:
-        sources.save()
+    return finish_runs([run])[0]
 
 
 class _ImageLoss:

@@ -236,16 +236,14 @@ def adapt_to_images(
         settings,
         generator=generator,
         encoders=encoders,
+        sources=sources,
         untrained=start,
         checkpointing=checkpointing,
         callback=callback,
         memory=loss,
         watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every),
     )
-    try:
-        return finish_runs([run])[0]
-    finally:
-        sources.save()
+    return finish_runs([run])[0]
 
 
 class _PicturesLoss:

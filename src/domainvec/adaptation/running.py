@@ -24,6 +24,7 @@ from domainvec.errors import InputError
 from domainvec.guidance.viewing import ImageTextEncoder
 
 if TYPE_CHECKING:
+    from domainvec.adaptation.sources import SourceSide
     from domainvec.stylegan2.network import Generator
 
 _FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
@@ -100,6 +101,7 @@ class Run:
         settings: everything that decides the result.
         generator: the frozen generator.
         encoders: what guides it.
+        sources: what the steps start from, which other runs may share.
         untrained: the domain to start from.
         checkpointing: where to keep how far the run is.
         callback: called after each step.
@@ -116,6 +118,7 @@ class Run:
         *,
         generator: Generator,
         encoders: Sequence[AdaptationEncoder],
+        sources: SourceSide,
         untrained: Untrained,
         checkpointing: Checkpointing,
         callback: Callback | None,
@@ -123,6 +126,7 @@ class Run:
         watch: Watch | None = None,
     ) -> None:
         self.settings, self.generator, self.encoders = settings, generator, encoders
+        self.sources = sources
         self._template, self._finish = untrained.domain, untrained.form.finish
         self._checkpointing, self._callback, self._watch = checkpointing, callback, watch
         template, mask = untrained.domain, untrained.mask
@@ -191,6 +195,8 @@ class Run:
 def finish_runs(runs: Sequence[Run]) -> list[AdaptationResult]:
     """Train domains of one generator side by side, a step of each in turn.
 
+    However it ends, what is known of the source side is kept for other runs.
+
     Raises: AdaptationError if a loss stops being finite; the other runs' checkpoints are saved.
     """
     for run in runs:
@@ -206,6 +212,9 @@ def finish_runs(runs: Sequence[Run]) -> list[AdaptationResult]:
             for run in runs:
                 run.save()
             raise
+        finally:
+            for run in runs:
+                run.sources.save()
     return [run.result() for run in runs]
 
 

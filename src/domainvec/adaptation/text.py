@@ -189,11 +189,7 @@ def adapt_many(
     for job in jobs:
         own = {"target": job} if isinstance(job, str) else dict(job)
         runs.append(_text_run(generator, encoders, sides, {**shared, **own}))
-    try:
-        return finish_runs(runs)
-    finally:
-        for side in sides.values():
-            side.save()
+    return finish_runs(runs)
 
 
 def _text_run(
@@ -242,6 +238,7 @@ def _text_run(
         settings,
         generator=generator,
         encoders=encoders,
+        sources=sides[key],
         untrained=start,
         checkpointing=checkpointing,
         callback=given.callback,
