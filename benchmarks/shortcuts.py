@@ -96,7 +96,9 @@ def main() -> None:
         return options.runs / f"{shortcut.replace(' ', '-')}-{name}-{seed}.json"
 
     for row in json.loads(options.known.read_text()) if options.known else []:
-        write(row, file(row["shortcut"], row["domain"], row["seed"]))
+        path = file(row["shortcut"], row["domain"], row["seed"])
+        if not path.exists():
+            write(row, path)
     world = World()
     rows = []
     for name in options.domains:

@@ -112,7 +112,7 @@ def test_a_cache_that_cannot_be_written_to_costs_no_result(
     assert result.domain.vector.any()
 
 
-def test_robust_guidance_has_a_pool_unless_noise_is_random_and_pictures_have_none(cache: Path) -> None:
+def test_robust_guidance_has_a_pool_unless_noise_is_random_and_published_has_none(cache: Path) -> None:
     options = {"guidance": replace(FACES, edges=0.0), "steps": 1, "batch_size": 2}
     assert dv.adapt(toy_generator(), ToyEncoder(), "red", **options).settings.source_pool == 256
     random = dv.adapt(toy_generator(), ToyEncoder(), "red", noise="random", **options)

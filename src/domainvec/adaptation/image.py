@@ -201,7 +201,7 @@ def adapt_to_image(
         sources,
         bare,
         style.to(device),
-        _style(image, generator.resolution)[0].to(device),
+        (_style(image, generator.resolution)[0] if full_size_fraction else style).to(device),
         start.domain,
         text,
         require_inverted(inverted, 1, generator),
