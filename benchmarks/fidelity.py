@@ -69,8 +69,10 @@ DOMAINS = (
 )
 CHOOSING = ("robot", "comic", "charcoal")
 """Domains that learning rates are chosen on; not in the table."""
-FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Of the preset's learning rate, to choose from: upwards from the middle, else downwards, while it helps."""
+FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+"""Of the preset's learning rate, to choose from."""
+FIRST_FACTOR = 3.0
+"""Tried first: then upwards from it, else downwards, while it helps."""
 FACES, SHOWN = 128, 8
 PICTURED = "modulation+rgb"
 """The parameterization whose first seed is drawn as a grid."""
@@ -170,6 +172,12 @@ class Case:
     factor: float
 
 
+def learning_rate(case: Case) -> float:
+    """Say how fast a run learns."""
+    relative_rate = PARAMETERIZATIONS[case.form].relative_learning_rate
+    return case.factor * ROBUST_TRAINING.learning_rate * relative_rate
+
+
 def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path) -> dict[str, Any]:
     """Learn a domain, and measure it on the way and at the end."""
     way, name, seed = case.way, case.name, case.seed
@@ -185,14 +193,12 @@ def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path)
             measuring += time.monotonic() - started
 
     every = math.ceil(options.steps / CURVE)
-    relative_rate = PARAMETERIZATIONS[case.form].relative_learning_rate
-    rate = case.factor * ROBUST_TRAINING.learning_rate * relative_rate
     settings: dict[str, Any] = {
         "parameterization": case.form,
         "seed": seed,
         "steps": options.steps,
         "batch_size": options.batch_size,
-        "learning_rate": rate,
+        "learning_rate": learning_rate(case),
         "callback": look,
     }
     inverting = 0.0
@@ -217,7 +223,9 @@ def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path)
         "size": result.domain.num_nonzero if case.form == "stylespace-sparse" else result.domain.size,
         **_rounded(world.measure(result.domain, name)),
         "seconds": round(seconds, 1),
-        "learning_rate": rate,
+        "learning_rate": learning_rate(case),
+        "steps": options.steps,
+        "batch_size": options.batch_size,
         "stopped": result.stopped,
         "curve": curve,
     }
@@ -240,12 +248,20 @@ def write(content: Any, path: Path) -> None:  # noqa: ANN401
 
 
 def kept(path: Path, world: World, case: Case, options: argparse.Namespace, pictures: Path) -> dict[str, Any]:
-    """Read a row that is done, or make it."""
+    """Read a row that is done, or make it.
+
+    Raises: SystemExit if the row that is there was made with other settings.
+    """
     if not path.exists():
         row = adapt(world, case, options, pictures)
         write(row, path)
         print(json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
-    return dict(json.loads(path.read_text()))
+    row = dict(json.loads(path.read_text()))
+    wanted = {"learning_rate": learning_rate(case), "steps": options.steps, "batch_size": options.batch_size}
+    for name, value in wanted.items():
+        if row[name] != value:
+            raise SystemExit(f"{path} has {name} {row[name]}, not {value}: delete it, or name other --runs")
+    return row
 
 
 def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
@@ -253,7 +269,7 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
 
     The score is judge probability times identity over distance, a mean over domains.
     """
-    middle = len(FACTORS) // 2
+    first = FACTORS.index(FIRST_FACTOR)
 
     def score(way: str, form: str, factor: float) -> float:
         folder = options.runs / "rates"
@@ -267,15 +283,15 @@ def choose_rates(world: World, options: argparse.Namespace) -> dict[str, float]:
     chosen = {}
     for way in options.ways:
         for form in options.parameterizations:
-            best = FACTORS[middle]
+            best = FIRST_FACTOR
             scores = {best: score(way, form, best)}
-            for further in (FACTORS[middle + 1 :], FACTORS[middle - 1 :: -1]):
+            for further in (FACTORS[first + 1 :], FACTORS[first - 1 :: -1]):
                 for factor in further:
                     scores[factor] = score(way, form, factor)
                     if scores[factor] <= scores[best]:
                         break
                     best = factor
-                if best != FACTORS[middle]:
+                if best != FIRST_FACTOR:
                     break
             chosen[f"{way} {form}"] = best
             print(f"{way} {form}: {scores}", flush=True)

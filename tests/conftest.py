@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,20 @@ def tiny_generator_folder(tmp_path_factory, tiny_generator):
 @pytest.fixture(scope="session")
 def tiny_encoder_folder(tmp_path_factory):
     return random_encoder_folder(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which no file can grow beyond 4 kB, as if the disk were full."""
+    resource = pytest.importorskip("resource", reason="limits of POSIX")
+
+    @contextmanager
+    def full():
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return full

@@ -1,6 +1,8 @@
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from domainvec.files import atomic_path
+from domainvec.files import atomic_path, save_tensors
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -35,3 +37,19 @@ def test_a_folder_in_the_way_is_an_error_and_nothing_is_left(tmp_path):
 def test_writing_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "never.txt"):
         pass
+
+
+def test_tensors_are_readable_for_whom_any_new_file_is(tmp_path):
+    save_tensors(tmp_path / "new" / "x.safetensors", {"a": torch.arange(3)}, {"about": "it"})
+    (tmp_path / "note.txt").write_text("x")
+    file = tmp_path / "new" / "x.safetensors"
+    assert load_file(file)["a"].tolist() == [0, 1, 2]
+    assert file.stat().st_mode == (tmp_path / "note.txt").stat().st_mode
+
+
+def test_tensors_that_cannot_be_written_are_an_os_error_and_the_old_file_stays(tmp_path, full_disk):
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(b"old")
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        save_tensors(file, {"a": torch.zeros(100_000)})
+    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]

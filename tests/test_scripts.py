@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,6 +35,65 @@ def test_help_tells_what_the_script_is_for(script: Path, monkeypatch, capsys) ->
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert "usage:" in text and f"python {script.parent.name}/{script.name}" in text
+
+
+@pytest.fixture
+def fidelity(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("fidelity")
+
+
+def fidelity_row(form: str, domain: str, seed: int, distance: float, **changes: object) -> dict[str, object]:
+    figures = {"distance": distance, "judge_accuracy": 0.5, "identity": 0.8, "diversity": 0.9, "seconds": 1.0}
+    named = {"way": "text", "parameterization": form, "domain": domain, "seed": seed, "size": 10}
+    return {**named, **figures, **changes}
+
+
+def test_the_table_is_of_means_over_domains(fidelity) -> None:
+    rows = [
+        fidelity_row("modulation", "ink", 0, 0.2),
+        fidelity_row("modulation", "ink", 1, 0.4),
+        fidelity_row("modulation", "neon", 0, 0.9),  # one run of it weighs as much as two of the other
+        fidelity_row("full", "ink", 0, 0.3),
+        fidelity_row("full", "neon", 0, 0.7),
+    ]
+    small, full = fidelity.summarise(rows)
+    assert small["distance"][0] == pytest.approx(0.6) and full["distance"][0] == pytest.approx(0.5)
+    assert (small["domains"], small["runs"]) == (2, 3)
+    assert "| text | `modulation` | 10 | 0.60 (" in fidelity.table([small, full])
+    # The run of seed 1 has none to be compared with: -0.1 for ink, +0.2 for neon.
+    line = fidelity.against_full(rows).splitlines()[-1]
+    assert line.startswith("| text | `modulation` | +0.05 (-0.1") and ", better in 1 | +0.00 (" in line
+    assert line.endswith("| 2 |")
+
+
+def test_a_row_of_other_settings_is_not_taken(fidelity, tmp_path) -> None:
+    case = fidelity.Case("text", "modulation", "ink", 0, 3.0)
+    options = SimpleNamespace(steps=120, batch_size=4)
+    row = fidelity_row(
+        "modulation", "ink", 0, 0.2, learning_rate=fidelity.learning_rate(case), steps=120, batch_size=4
+    )
+    (tmp_path / "rows.json").write_text(json.dumps([row]))
+    fidelity.take(tmp_path / "rows.json", tmp_path)
+    path = fidelity.row_file(tmp_path, "text", "modulation", "ink", 0)
+    assert fidelity.kept(path, None, case, options, tmp_path) == row
+    assert fidelity.rows_done(tmp_path) == [row]
+    with pytest.raises(SystemExit, match=r"ink-0.json has learning_rate .*, not .*: delete it"):
+        fidelity.kept(path, None, replace(case, factor=1.0), options, tmp_path)
+    with pytest.raises(SystemExit, match="has steps 120, not 60"):
+        fidelity.kept(path, None, case, SimpleNamespace(steps=60, batch_size=4), tmp_path)
+
+
+def test_the_published_rows_were_made_at_the_published_rates(fidelity) -> None:
+    folder = ROOT / "docs" / "fidelity"
+    rows, rates = (json.loads((folder / name).read_text()) for name in ("rows.json", "rates.json"))
+    assert {(row["way"], row["domain"]) for row in rows} == {
+        (way, name) for way in fidelity.WAYS for name in fidelity.DOMAINS
+    }
+    for row in rows:
+        way, form = row["way"], row["parameterization"]
+        case = fidelity.Case(way, form, row["domain"], row["seed"], rates[f"{way} {form}"])
+        assert (row["learning_rate"], row["steps"]) == (fidelity.learning_rate(case), 120)
 
 
 def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 """One folder for each model that comes with the package."""
@@ -35,3 +39,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all, as readable for others as any new file.
+
+    Args:
+        path: the file to write or replace; missing parent folders are created.
+        tensors: on the CPU, by name.
+        metadata: of the file's header.
+
+    Raises: OSError if the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    # The library's own writer makes files that nobody else may read, and has other errors than OSError.
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(dict(tensors), metadata=dict(metadata) if metadata else None))

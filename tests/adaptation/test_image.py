@@ -6,10 +6,10 @@ from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at, toy_
 from PIL import Image
 
 import domainvec as dv
-from domainvec.adaptation import Inversion
+from domainvec.adaptation import Adversary, Inversion
 from domainvec.adaptation.inversion import invert_into_source
 from domainvec.errors import AdaptationError, InputError, ShapeError
-from domainvec.guidance import FACES, FACES_IMAGE, MIND_THE_GAP, ImageGuidance
+from domainvec.guidance import FACES, FACES_IMAGE, MIND_THE_GAP, PUBLISHED, ImageGuidance, Objective
 
 QUICK = {"steps": 5, "batch_size": 2, "inversion": Inversion(steps=3)}
 
@@ -75,6 +75,50 @@ def test_a_text_beside_the_picture(generator, encoder, style) -> None:
     assert not torch.equal(both.domain.vector, alone.domain.vector)
 
 
+def test_a_text_and_the_picture_show_encoders_the_same_pixels(generator, style, monkeypatch) -> None:
+    shown, compare = [], Objective.compare
+
+    def recording(self, images, *arguments, **options):
+        shown.append(images.abs().max().item())
+        return compare(self, images, *arguments, **options)
+
+    monkeypatch.setattr(Objective, "compare", recording)
+    for to_rgb in generator.synthesis.to_rgbs:
+        to_rgb.weight.data.mul_(100)
+    guidance = ImageGuidance(out_of_range=1, resemblance=1)  # a tenth is seen of what is beyond the range
+    dv.adapt_to_image(generator, ToyEncoder(), style, "red", image_guidance=guidance, **QUICK)
+    assert shown[0::2] == shown[1::2] and len(shown) == 10
+    assert max(shown) < 0.5 * generator(torch.randn(64, 8)).abs().max()
+
+
+def test_guidance_that_is_chosen_chooses_the_losses_of_pictures(generator, style) -> None:
+    encoders = [ToyEncoder(0, guidance=FACES), ToyEncoder(1, guidance=PUBLISHED)]  # which disagree
+    result = dv.adapt_to_image(generator, encoders, style, guidance=PUBLISHED, **QUICK)
+    assert result.settings.image.guidance == MIND_THE_GAP
+    assert result.settings.parameterization == "modulation"
+    few = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    several = dv.adapt_to_images(generator, few, encoders, guidance=PUBLISHED, steps=1, batch_size=4)
+    assert several.settings.images.adversary == Adversary()
+    with pytest.raises(InputError, match="suit different guidance; pass guidance="):
+        dv.adapt_to_image(generator, encoders, style, **QUICK)
+
+
+def test_one_picture_a_step_is_enough_where_none_are_compared(generator, encoder, style) -> None:
+    # Its in-domain angle is left out beside a picture.
+    result = dv.adapt_to_image(generator, encoder, style, "red", **QUICK | {"batch_size": 1})
+    assert result.domain.vector.any()
+
+
+def test_random_noise_is_that_of_the_sources(generator, style) -> None:
+    from domainvec.adaptation.drawing import synthesize, synthesize_batches
+
+    settings = dv.adapt(generator, ToyEncoder(), "red", steps=1, batch_size=2, noise="random").settings
+    first, second = generator.mapping(torch.randn(6, 8)).split([2, 4])
+    together = synthesize_batches(generator, settings, [first, second], 3, None)
+    for drawn, w in zip(together, (first, second), strict=True):
+        assert torch.equal(drawn, synthesize(generator, settings, w, 3, None))
+
+
 def test_files_of_all_kinds(tmp_path, generator, encoder) -> None:
     Image.new("L", (40, 30), 90).save(tmp_path / "grey.png")
     result = dv.adapt_to_image(generator, encoder, tmp_path / "grey.png", **QUICK)
@@ -88,6 +132,8 @@ def test_files_of_all_kinds(tmp_path, generator, encoder) -> None:
 def test_values_out_of_range(generator, encoder, style) -> None:
     with pytest.raises(ShapeError, match="square"):
         dv.adapt_to_image(generator, encoder, style[:, :8], **QUICK)
+    with pytest.raises(InputError, match="batch_size is 1, but the in-domain angle and the tones"):
+        dv.adapt_to_image(generator, encoder, style, image_guidance=FACES_IMAGE, **QUICK | {"batch_size": 1})
     with pytest.raises(InputError, match="text_weight"):
         dv.adapt_to_image(generator, encoder, style, "red", text_weight=-1, **QUICK)
     with pytest.raises(InputError, match="encoder"):
@@ -97,7 +143,7 @@ def test_values_out_of_range(generator, encoder, style) -> None:
     with pytest.raises(InputError, match="steps"):
         Inversion(steps=0)
     with pytest.raises(InputError, match="all weights"):
-        ImageGuidance(across=0, within=0, reference_embedding=0, reference_pixels=0)
+        ImageGuidance(across=0, within=0, reference_embedding=0, reference_pixels=0, reference_tokens=0)
 
 
 def test_inversion_approaches_and_the_prior_holds_back(generator, encoder) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at
 from PIL import Image
 
@@ -18,7 +19,7 @@ from domainvec.adaptation.adversary import (
 )
 from domainvec.adaptation.inversion import Inversion
 from domainvec.errors import AdaptationError, InputError, ShapeError
-from domainvec.guidance import FACES
+from domainvec.guidance import FACES, PUBLISHED
 
 FACES_WITHOUT_EDGES = replace(FACES, edges=0)  # which need 32 px
 QUICK = {
@@ -83,9 +84,9 @@ def test_text_and_distance_consistency_beside_it(generator, encoder, few) -> Non
 
 def test_small_encoders_do_without_a_discriminator(tmp_path, generator, few) -> None:
     encoder = ToyEncoder(guidance=FACES_WITHOUT_EDGES)
-    adversary = replace(default_adversary([encoder]), edges=0, inversion=Inversion(steps=3))
+    adversary = replace(default_adversary(FACES), edges=0, inversion=Inversion(steps=3))
     assert adversary.weight == 0 and adversary.pairs > 0
-    assert default_adversary([]) == default_adversary([ToyEncoder()]) == Adversary()
+    assert default_adversary(PUBLISHED) == Adversary()
     arguments = {**QUICK, "adversary": adversary}
     seen = []
     whole = dv.adapt_to_images(
@@ -139,6 +140,43 @@ def test_a_run_that_copies_ends_and_goes_back(tmp_path, generator) -> None:
     assert_equal_runs(result, again)
     result.save(tmp_path / "x.safetensors")
     assert "copies" in (tmp_path / "x.json").read_text()
+
+
+def test_the_last_step_is_looked_at_whatever_its_number(generator, few) -> None:
+    result = dv.adapt_to_images(generator, few, **QUICK | {"steps": 5, "check_every": 3})
+    assert [check["step"] for check in result.watched["copies"]] == [3, 5]
+    short = dv.adapt_to_images(generator, few, **QUICK | {"steps": 5, "check_every": 20})
+    assert [check["step"] for check in short.watched["copies"]] == [5]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch_size": 6}, "batch_size is 6; the discriminator looks at 4 pictures together"),
+        ({"batch_size": 1, "adversary": Adversary(tones=1)}, "batch_size is 1, but .* the tones compare"),
+        ({"batch_size": 2, "adversary": Adversary(distances=1)}, "batch_size is 2, but distance consistency"),
+        ({"text_weight": -1, "target": "red"}, "text_weight is -1"),
+        ({"encoder": "faces-clip"}, "expected an encoder or several"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_once(generator, encoder, few, options, said) -> None:
+    with pytest.raises(InputError, match=said):
+        dv.adapt_to_images(generator, few, **{"encoder": encoder} | QUICK | options)
+
+
+def test_parts_are_means_over_the_encoders(generator, few) -> None:
+    arguments = {**QUICK, "adversary": Adversary(distances=1, warmup_steps=1), "steps": 1}
+    alone = [dv.adapt_to_images(generator, few, [ToyEncoder(i)], **arguments) for i in (0, 1)]
+    both = dv.adapt_to_images(generator, few, [ToyEncoder(0), ToyEncoder(1)], **arguments)
+    first, second, mean = (each.history[0]["parts"]["distances"] for each in (*alone, both))
+    assert mean == pytest.approx((first + second) / 2)
+
+
+def test_distances_are_not_rounded_under_autocast() -> None:
+    target, source = F.normalize(torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = distance_consistency_loss(target, source)
+    assert torch.equal(rounded, distance_consistency_loss(target, source))
 
 
 def test_copies_are_found_mirrored_too(few) -> None:

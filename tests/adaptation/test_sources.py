@@ -112,6 +112,14 @@ def test_a_cache_that_cannot_be_written_to_costs_no_result(
     assert result.domain.vector.any()
 
 
+def test_a_full_disk_costs_no_result(tmp_path: Path, full_disk) -> None:
+    options = {"steps": 2, "batch_size": 2, "source_pool": 4}
+    encoder = ToyEncoder(guidance=FACES)  # which has the pool keep pictures
+    with full_disk(), pytest.warns(UserWarning, match="the source pool cannot be kept in .*File too large"):
+        result = dv.adapt(toy_generator(32), encoder, "red", **options)
+    assert result.domain.vector.any()
+
+
 def test_robust_guidance_has_a_pool_unless_noise_is_random_and_published_has_none(cache: Path) -> None:
     options = {"guidance": replace(FACES, edges=0.0), "steps": 1, "batch_size": 2}
     assert dv.adapt(toy_generator(), ToyEncoder(), "red", **options).settings.source_pool == 256
@@ -150,6 +158,14 @@ def test_pictures_draw_from_the_pool_of_the_texts(cache: Path) -> None:
         assert file.read_bytes() == written
     assert not torch.equal(picture(seed=2).domain.vector, picture().domain.vector)
     assert list(cache.iterdir()) == [file]
+
+
+def test_a_discriminator_alone_draws_from_a_pool_beside_encoders_that_do_not_look(cache: Path) -> None:
+    pictures = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    options = {"adversary": Adversary(warmup_steps=1), "steps": 3, "batch_size": 4, "source_pool": 4}
+    result = dv.adapt_to_images(toy_generator(), pictures, ToyEncoder(), **options)
+    assert result.domain.vector.any()
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_several_pictures_without_an_encoder_have_a_pool_of_pictures(cache: Path) -> None:

@@ -272,6 +272,18 @@ def test_checkpoint_path_is_tried_before_the_first_step(tmp_path, generator, enc
     assert not calls
 
 
+def test_a_run_that_starts_anew_keeps_the_checkpoint_of_an_earlier_one(tmp_path, generator, encoder) -> None:
+    checkpoint, steps = tmp_path / "run.ckpt", []
+    with pytest.raises(Killed):
+        dv.adapt(generator, encoder, "red", checkpoint=checkpoint, callback=kill_at(4), **QUICK)
+    with pytest.raises(Killed):  # without resume=True
+        dv.adapt(generator, encoder, "red", checkpoint=checkpoint, callback=kill_at(1), **QUICK)
+    (tmp_path / "run.ckpt.old").replace(checkpoint)
+    arguments = {"checkpoint": checkpoint, "resume": True, **QUICK}
+    dv.adapt(generator, encoder, "red", callback=lambda step, *_: steps.append(step), **arguments)
+    assert steps == [5, 6]
+
+
 def test_refused_prompts_leave_no_checkpoint(tmp_path, generator, encoder) -> None:
     checkpoint = tmp_path / "run.ckpt"
     with pytest.raises(InputError, match="are the same text"):

@@ -142,7 +142,8 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypa
     assert "seed was 0, now 1" in err
     code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
     assert code == 0
-    assert f"this run starts anew; --resume would go on from {tmp_path / 'x.ckpt'}" in err
+    assert f"this run starts anew; an earlier one's checkpoint is kept as {tmp_path / 'x.ckpt.old'}" in err
+    assert not list(tmp_path.glob("x.ckpt*"))
 
 
 def with_target(command, text):

@@ -99,6 +99,13 @@ def test_steps_until_the_knee(run, tmp_path, command):
         (["--to", "x", "--steps", "many"], "neither a number from 1 nor auto"),
         (["--to", "x", "--steps", "0"], "neither a number from 1 nor auto"),
         (["--to-images", "b", "--steps", "auto"], "with --to-images, give a number"),
+        (["--to", "x", "--distances", "1"], "only --to-images FOLDER has this weight"),
+        (["--to-image", "a.png", "--adversarial", "0"], "only --to-images FOLDER has this weight"),
+        (["--to", "x", "--text-weight", "2"], "give --to, and --to-image or --to-images"),
+        (["--to-image", "a.png", "--text-weight", "2"], "give --to, and --to-image or --to-images"),
+        (["--to-image", "x.preview.png", "-o", "x"], "would replace x.preview.png"),
+        (["--to-images", ".", "-o", "x"], "would be among those of .: name a file outside"),
+        (["--to-images", ".", "-o", "deeper/x"], "would be among those of .: name a file outside"),
     ],
 )
 def test_wrong_usage(run, command, options, said):

@@ -104,10 +104,9 @@ def test_the_bundled_models(run, tmp_path):
     assert -1 <= plain["domains"][0]["quality"]["value"] <= 1
     assert plain["domains"][0]["diversity"]["value"] > 0
     assert "Quality" in out
-    if plain["settings"]["judge"]:
-        assert 0 <= plain["domains"][0]["identity"]["value"] <= 1
-    else:
-        assert any("judge was left out" in note for note in plain["notes"])
+    assert plain["settings"]["judge"], plain["notes"]
+    # Numbers that no training made: more than one of two answers about a face stays, but not all.
+    assert 0.5 < plain["domains"][0]["identity"]["value"] < 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from domainvec.encoders import Encoder
 from domainvec.errors import InputError
 from domainvec.evaluation import (
     Candidate,
-    ReferenceFolder,
+    PictureFolder,
     domain_accuracy,
     embedding_diversity,
     frechet_distance,
@@ -57,7 +57,7 @@ def pictures(tiny_generator, sketch):
 def reference(tmp_path, normal):
     for index, picture in enumerate(normal(9, 3, 16, 16)):
         save_png(picture, tmp_path / f"{index}.png")
-    return ReferenceFolder.read(tmp_path)
+    return PictureFolder.read(tmp_path)
 
 
 def measure(generator, *domains, **options):
@@ -276,6 +276,6 @@ def test_a_reference_of_another_size_is_resampled(tiny_generator, sketch, encode
     for index in range(8):
         Image.new("RGB", (30 + index, 20), (index, 0, 0)).save(Path(tmp_path) / f"{index}.jpg")
     evaluation = measure(
-        tiny_generator, sketch, encoder=encoder, reference=ReferenceFolder.read(tmp_path), features="encoder"
+        tiny_generator, sketch, encoder=encoder, reference=PictureFolder.read(tmp_path), features="encoder"
     )
     assert evaluation.domains[0].figures["frechet"].value > 0

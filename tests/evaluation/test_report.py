@@ -88,3 +88,13 @@ def test_arguments_are_checked(tiny_generator, domain, judge, pairs, world):
         evaluate(count=4)
     with pytest.raises(InputError, match="count is 30 with 24 pairs"):
         evaluate(count=30, pairs=pairs)
+
+
+def test_the_last_seeds_have_other_faces_to_be_compared_with_too(
+    tiny_generator, domain, judge, pairs, world, perfect
+):
+    seed = 2**32 - 24
+    report = evaluate_domain(
+        tiny_generator, domain, "sketch", judge, count=24, seed=seed, pairs=pairs, draw=world
+    )
+    assert report.frechet_floor > 0 and report.frechet_floor != perfect.frechet_floor

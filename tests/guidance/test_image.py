@@ -41,6 +41,13 @@ def test_tokens_by_hand():
         token_loss(first, second[..., :1])
 
 
+def test_tokens_of_the_inversion_alone_see_the_picture():
+    others = {"across": 0, "within": 0, "reference_embedding": 0, "reference_pixels": 0}
+    assert ImageGuidance(**others, reference_tokens=1).reference_tokens == 1
+    with pytest.raises(InputError, match="all weights that see the style image are 0"):
+        ImageGuidance(**others, reference_tokens=0)
+
+
 def test_pixels_of_several_sizes():
     flat = torch.zeros(2, 3, 32, 32)
     assert pixel_loss(flat, flat[:1]) == 0

@@ -88,7 +88,9 @@ def test_angles_are_kept_by_a_rotation():
 def test_losses_do_not_round_under_autocast(reference):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = guidance.in_domain_angle_loss(reference["in.target"], reference["in.source"])
+        tokens = guidance.token_loss(reference["in.target"][None], reference["in.source"][None])
     close(loss, reference["out.indomain_angle"])
+    close(tokens, guidance.token_loss(reference["in.target"][None], reference["in.source"][None]))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.randomness import step_rng
 from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
+from domainvec.guidance.embeddings import cosine_matrix
 from domainvec.guidance.robust import Augmentation, augment
 from domainvec.stylegan2.config import DiscriminatorConfig
 from domainvec.stylegan2.discriminator import Discriminator
@@ -132,8 +133,10 @@ class ImagesTarget:
         names: of their files, or numbers.
         digest: 16 hexadecimal digits that tell their pixels from others'.
         adversary: how they guide.
-        discriminator: "loaded", or "fresh" if there was none to fine-tune.
+        discriminator: "loaded", "fresh" if there was none to fine-tune, or "none" if none is needed.
         text_weight: weight of the text beside them; 0 without a text.
+
+    Raises: InputError if the weight is out of range.
     """
 
     names: tuple[str, ...]
@@ -141,6 +144,9 @@ class ImagesTarget:
     adversary: Adversary
     discriminator: str
     text_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_between(self, ["text_weight"])
 
 
 def fresh_discriminator(resolution: int, seed: int) -> Discriminator:
@@ -204,7 +210,7 @@ class Opponent:
         Args:
             drawn: adapted pictures, (N, 3, H, W); no gradient goes back to them.
 
-        Returns: the mean logits of real and drawn pictures, and the loss.
+        Returns: the mean logits of real and drawn pictures.
         """
         step = self.count
         rng = step_rng(self.seed, step, "real")
@@ -285,8 +291,7 @@ def distance_consistency_loss(target: Tensor, source: Tensor) -> Tensor:
         )
     others = ~torch.eye(len(target), dtype=torch.bool, device=target.device)
     after, before = (
-        (each.float() @ each.float().T)[others].reshape(len(each), -1).log_softmax(1)
-        for each in (target, source)
+        cosine_matrix(each, each)[others].reshape(len(each), -1).log_softmax(1) for each in (target, source)
     )
     return F.kl_div(after, before, log_target=True, reduction="batchmean")
 

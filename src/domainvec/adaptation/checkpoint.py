@@ -14,12 +14,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from domainvec.adaptation.training import Progress
 from domainvec.errors import AdaptationError
-from domainvec.files import atomic_path
+from domainvec.files import save_tensors
 
 _TENSORS = ("vector", "mean", "mean_square")
 _STATE = "state."
@@ -38,8 +37,7 @@ def save_checkpoint(path: str | os.PathLike[str], progress: Progress, identity: 
     text = json.dumps({"identity": identity, "history": progress.history})
     tensors = {name: getattr(progress, name).cpu() for name in _TENSORS}
     tensors |= {f"{_STATE}{name}": tensor.cpu().contiguous() for name, tensor in progress.state.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"domainvec.adaptation": text})
+    save_tensors(path, tensors, {"domainvec.adaptation": text})
 
 
 def load_checkpoint(path: str | os.PathLike[str], identity: Mapping[str, Any], like: Tensor) -> Progress:

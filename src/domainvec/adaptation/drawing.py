@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -50,6 +51,20 @@ def synthesize(
         rng=step_rng(settings.seed, step, "noise", w.device),
     )
     return images
+
+
+def synthesize_batches(
+    generator: Generator,
+    settings: AdaptationSettings,
+    batches: Sequence[Tensor],
+    step: int,
+    domain: Domain | None,
+) -> list[Tensor]:
+    """Draw several batches of a step, each with the noise that it would have alone."""
+    if settings.noise == "random":
+        return [synthesize(generator, settings, w, step, domain) for w in batches]
+    drawn = synthesize(generator, settings, torch.cat([*batches]), step, domain)
+    return list(torch.split(drawn, [len(w) for w in batches]))
 
 
 def encoding(settings: AdaptationSettings, device: torch.device) -> torch.autocast:

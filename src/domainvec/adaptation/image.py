@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from domainvec.adaptation.drawing import encoding, synthesize
+from domainvec.adaptation.drawing import encoding, synthesize_batches
 from domainvec.adaptation.inversion import Inversion, invert_into_source, require_inverted
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
@@ -41,7 +41,7 @@ from domainvec.domains.domain import Domain
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.image import FACES_IMAGE, MIND_THE_GAP, ImageGuidance, ImageObjective, TokenEncoder
 from domainvec.guidance.objective import Objective, default_guidance
-from domainvec.guidance.robust import compares_sources
+from domainvec.guidance.robust import as_seen, compares_sources
 from domainvec.guidance.settings import Guidance
 from domainvec.guidance.viewing import Viewer
 from domainvec.picture_files import PictureFile
@@ -58,9 +58,9 @@ class ImageAdaptationEncoder(AdaptationEncoder, TokenEncoder, Protocol):
     """What adaptation to a picture needs of an encoder; `domainvec.Encoder` is one."""
 
 
-def default_image_guidance(encoders: Sequence[AdaptationEncoder]) -> ImageGuidance:
-    """Choose what suits the encoders: the published weights, or those for small ones."""
-    return MIND_THE_GAP if default_guidance(encoders).augmentation is None else FACES_IMAGE
+def default_image_guidance(guidance: Guidance) -> ImageGuidance:
+    """Choose what goes with a text's guidance: the published weights, or those for small encoders."""
+    return MIND_THE_GAP if guidance.augmentation is None else FACES_IMAGE
 
 
 def adapt_to_image(
@@ -110,11 +110,12 @@ def adapt_to_image(
         target: a text, or several, that say the same besides; None without.
         source: what the generator's pictures are; used with a text only.
         text_weight: of the text's losses beside the picture's.
-        image_guidance: the picture's losses; by default those that suit the encoders.
+        image_guidance: the picture's losses; by default those that go with `guidance`.
         inversion: how the picture's nearest one in the source domain is found.
         steps: how many steps of Adam, or "auto"; this and the next arguments are as in `adapt`.
         seed: of all randomness.
-        guidance: the text's losses, without those that keep faces, which are the picture's.
+        guidance: the text's losses, without those that keep faces, which are the picture's; by default what
+            suits the encoders.
         parameterization: as in `adapt`.
         layers: as in `adapt`.
         learning_rate: as in `adapt`.
@@ -150,7 +151,7 @@ def adapt_to_image(
     if not encoders or isinstance(encoder, str):
         raise InputError("expected an encoder or several: load them with Encoder.from_pretrained first")
     guidance = default_guidance(encoders) if guidance is None else guidance
-    image_guidance = default_image_guidance(encoders) if image_guidance is None else image_guidance
+    image_guidance = default_image_guidance(guidance) if image_guidance is None else image_guidance
     side = training_resolution(resolution, generator, encoders)
     style, name = _style(image, side)
     device = next(generator.parameters()).device
@@ -289,14 +290,14 @@ class _ImageLoss:
         w, source = self.sources.at(step)
         with torch.no_grad():
             references = self._references(w_style, step)
-        count = len(w)
         domain = self.template.with_vector(vector)
-        drawn = synthesize(generator, settings, torch.cat([w, references]), step, domain)
+        adapted, references = synthesize_batches(generator, settings, [w, references], step, domain)
         domain_l2 = (vector - self.template.vector).square().mean()
         with encoding(settings, vector.device):
-            total, parts = objective(drawn[:count], source, drawn[count:], domain_l2=domain_l2)
+            total, parts = objective(adapted, source, references, domain_l2=domain_l2)
             if self.text is not None:
-                said, parts_of_text = self.text.compare(drawn[:count], source)
+                seen = as_seen(self.image.guidance, adapted.float())
+                said, parts_of_text = self.text.compare(seen, source)
                 total = total + self.image.text_weight * said
                 parts |= {f"text_{name}": part for name, part in parts_of_text.items()}
         return total, parts

@@ -28,7 +28,7 @@ from domainvec.adaptation.adversary import (
     fresh_discriminator,
     share_of_copies,
 )
-from domainvec.adaptation.drawing import draw_step, encoding, synthesize
+from domainvec.adaptation.drawing import draw_step, encoding, synthesize, synthesize_batches
 from domainvec.adaptation.image import digest
 from domainvec.adaptation.inversion import invert_into_source, require_inverted
 from domainvec.adaptation.pictures import Callback
@@ -53,7 +53,7 @@ from domainvec.errors import InputError, ShapeError
 from domainvec.guidance.mindthegap import pixel_loss
 from domainvec.guidance.objective import Objective, default_guidance
 from domainvec.guidance.robust import compares_sources, pixel_terms
-from domainvec.guidance.settings import PUBLISHED, Guidance
+from domainvec.guidance.settings import Guidance
 from domainvec.guidance.viewing import Viewer
 from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
@@ -71,10 +71,9 @@ _WATCHED = 32  # samples that are compared with the training pictures
 _FIRST_WATCHED = 3_000_000_000  # their seeds, far from anybody's
 
 
-def default_adversary(encoders: Sequence[AdaptationEncoder]) -> Adversary:
-    """Choose what suits the encoders: `FACES_ADVERSARY` for small ones, else a discriminator alone."""
-    small = bool(encoders) and default_guidance(encoders).augmentation is not None
-    return FACES_ADVERSARY if small else Adversary()
+def default_adversary(guidance: Guidance) -> Adversary:
+    """Choose what goes with a text's guidance: `FACES_ADVERSARY` for small encoders, else a discriminator."""
+    return Adversary() if guidance.augmentation is None else FACES_ADVERSARY
 
 
 def adapt_to_images(
@@ -126,11 +125,11 @@ def adapt_to_images(
         discriminator: the generator's own, a copy of which is fine-tuned; without, a small fresh one is made
             from the seed.
         adversary: how the pictures guide, how the discriminator learns, and what keeps the source's faces; by
-            default what suits the encoders (`default_adversary`).
+            default what goes with `guidance` (`default_adversary`).
         text_weight: of the text's losses beside the adversary's.
         steps: how many steps of Adam; this and the next arguments are as in `adapt`.
         seed: of all randomness.
-        guidance: the text's losses.
+        guidance: the text's losses; by default what suits the encoders.
         parameterization: as in `adapt`.
         layers: as in `adapt`.
         learning_rate: as in `adapt`.
@@ -160,15 +159,20 @@ def adapt_to_images(
             does not fit the pictures.
         AdaptationError: if the loss stops being finite, or the checkpoint is broken or of another run.
     """
+    if isinstance(encoder, str):
+        raise InputError("expected an encoder or several: load them with Encoder.from_pretrained first")
     encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
-    adversary = default_adversary(encoders) if adversary is None else adversary
-    if not encoders and (target is not None or adversary.distances > 0 or adversary.resemblance > 0):
-        raise InputError("a text, resemblance and distance consistency need an encoder; got none")
+    guidance = default_guidance(encoders) if guidance is None else guidance
+    adversary = default_adversary(guidance) if adversary is None else adversary
+    looks = adversary.distances or adversary.resemblance or (adversary.pairs and adversary.inversion.features)
+    if not encoders and (target is not None or looks):
+        raise InputError(
+            "a text, features of inversions, resemblance and distance consistency need an encoder; got none"
+        )
     if check_every < 1:
         raise InputError(f"check_every is {check_every}, expected 1 or more")
     if isinstance(steps, str):
         raise InputError(f"steps is {steps!r}, expected a number: only a text or one picture has a knee")
-    guidance = guidance or (default_guidance(encoders) if encoders else PUBLISHED)
     real, names = _real(images, generator.resolution)
     device = next(generator.parameters()).device
     target = target if target is None or isinstance(target, str) else tuple(target)
@@ -214,6 +218,12 @@ def adapt_to_images(
     opponent = None
     if adversary.weight > 0:
         own = fresh_discriminator(generator.resolution, seed) if discriminator is None else discriminator
+        together = own.config.mbstd_group_size
+        if settings.batch_size > together and settings.batch_size % together:
+            raise InputError(
+                f"batch_size is {settings.batch_size}; the discriminator looks at {together} pictures "
+                f"together: expected a multiple of {together}, or fewer"
+            )
         opponent = Opponent(copy.deepcopy(own).to(device), adversary, real, seed)
     viewer = Viewer(
         encoders if objectives or adversary.distances > 0 else (), bare, compares=compares_sources(adversary)
@@ -241,7 +251,7 @@ def adapt_to_images(
         checkpointing=checkpointing,
         callback=callback,
         memory=loss,
-        watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every),
+        watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every, settings.steps),
     )
     return finish_runs([run])[0]
 
@@ -289,8 +299,10 @@ class _PicturesLoss:
             self._warm_up(self.opponent, domain)
         w, source = self.sources.at(step)
         rows = self._paired(step)
-        both = torch.cat([w, self._inversions()[rows]]) if len(rows) else w
-        adapted, repeated = synthesize(generator, settings, both, step, domain).float().tensor_split([len(w)])
+        batches = [w, self._inversions()[rows]] if len(rows) else [w]
+        adapted, *repeated = (
+            images.float() for images in synthesize_batches(generator, settings, batches, step, domain)
+        )
         total = vector.new_zeros(())
         terms: dict[str, Tensor] = {}
 
@@ -304,8 +316,8 @@ class _PicturesLoss:
             logits = self.opponent.learn(adapted)
             value = self.opponent.judge(adapted, step_rng(settings.seed, step, "drawn"))
             add("adversarial", weights.weight, value)
-        if len(rows):
-            add("pairs", weights.pairs, pixel_loss(repeated, self.real[rows]))
+        if repeated:
+            add("pairs", weights.pairs, pixel_loss(repeated[0], self.real[rows]))
         seen, by_pixel = pixel_terms(weights, adapted, source.images)
         for name, value in by_pixel.items():
             add(name, getattr(weights, name), value)
@@ -313,9 +325,11 @@ class _PicturesLoss:
             add("l2", weights.l2, (vector - self.template.vector).square().mean())
         with encoding(settings, vector.device):
             if weights.distances > 0:
-                for encoder, (before, *_) in zip(self.encoders, source.embeddings, strict=True):
-                    value = distance_consistency_loss(encoder.encode_images(adapted), before)
-                    add("distances", weights.distances / len(self.encoders), value)
+                values = [
+                    distance_consistency_loss(encoder.encode_images(adapted), before)
+                    for encoder, (before, *_) in zip(self.encoders, source.embeddings, strict=True)
+                ]
+                add("distances", weights.distances, torch.stack(values).mean())
             for kind, (objective, weight) in self.objectives.items():
                 said, parts = objective.compare(seen, source)
                 total = total + weight * said
@@ -361,12 +375,16 @@ def _drawn_at_random(generator: Generator) -> Tensor:
 
 
 class CopyWatch:
-    """Ends a run when samples start to copy the training pictures, and goes back to the check before."""
+    """Ends a run when samples start to copy the training pictures, and goes back to the check before.
+
+    It looks every so many steps, and at the last one.
+    """
 
     def __init__(
-        self, generator: Generator, real: Tensor, adversary: Adversary, vector: Tensor, every: int
+        self, generator: Generator, real: Tensor, adversary: Adversary, vector: Tensor, every: int, last: int
     ) -> None:
-        self.generator, self.real, self.adversary, self.every = generator, real, adversary, every
+        self.generator, self.real, self.adversary = generator, real, adversary
+        self.every, self.last = every, last
         self.good = vector.clone()
         self.curve: list[tuple[int, float]] = []
         device = next(generator.parameters()).device
@@ -376,18 +394,19 @@ class CopyWatch:
 
     def __call__(self, progress: Progress, domain: Domain) -> str | None:
         """Look for copies now and then; a reason ends the run."""
-        if self.adversary.copies == 0 or progress.step % self.every:
+        if self.adversary.copies == 0 or (progress.step % self.every and progress.step != self.last):
             return None
         with torch.no_grad():
             drawn = [self.generator.synthesis(w, domain) for w in self.w.split(8)]
         share = share_of_copies(torch.cat(drawn), self.real, self.adversary.nearness)
+        before = self.curve[-1][0] if self.curve else 0
         self.curve.append((progress.step, share))
         if share <= self.adversary.copies:
             self.good = domain.vector.detach().clone()
             return None
         return (
             f"{share:.0%} of {_WATCHED} samples copy a training picture after {progress.step} steps; the "
-            f"domain is that of step {progress.step - self.every}"
+            f"domain is that of step {before}"
         )
 
     def choose(self, progress: Progress) -> Tensor:

@@ -56,7 +56,7 @@ class AdaptationResult:
             OSError: if a file cannot be written.
         """
         path = Path(path)
-        if path.suffix != ".safetensors":
+        if path.suffix.lower() != ".safetensors":
             raise InputError(
                 f"{path}: a domain file must be named ….safetensors; its picture and record go beside it"
             )

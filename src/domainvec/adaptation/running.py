@@ -77,7 +77,7 @@ class Checkpointing:
     Args:
         path: of the file, or None for nowhere.
         every: in steps.
-        resume: go on from the file if there is one.
+        resume: go on from the file if there is one; otherwise it is kept beside, with ".old" after its name.
 
     Raises: InputError unless these fit together.
     """
@@ -140,6 +140,7 @@ class Run:
         if checkpointing.resume and path is not None and Path(path).exists():
             start = load_checkpoint(path, self._identity, like=template.vector)
         self._saved_step = start.step or -1
+        self._begins = not checkpointing.resume
 
         def masked(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
             return loss(vector if mask is None else vector * mask, step)  # No gradient: zero under Adam.
@@ -174,6 +175,9 @@ class Run:
         latest = self._trainer.progress
         path = self._checkpointing.path
         if path is not None and latest.step > self._saved_step:
+            if self._begins and Path(path).exists():
+                os.replace(path, f"{os.fspath(path)}.old")  # Whoever forgot to resume loses nothing.
+            self._begins = False
             save_checkpoint(path, latest, self._identity)
             self._saved_step = latest.step
 

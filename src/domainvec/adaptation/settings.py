@@ -114,13 +114,7 @@ class AdaptationSettings:
         _one_of("precision", self.precision, get_args(Precision))
         _require("steps", self.steps, _whole(self.steps, 1), "a whole number from 1")
         _require("batch_size", self.batch_size, _whole(self.batch_size, 1), "a whole number from 1")
-        guidances: list[Guidance | ImageGuidance] = [] if self.target is None else [self.guidance]
-        guidances += [] if self.image is None else [self.image.guidance]
-        if self.batch_size == 1 and any(each.in_domain_angle or each.tones for each in guidances):
-            raise InputError(
-                "batch_size is 1, but the in-domain angle and the tones compare pictures of a batch: "
-                "expected 2 or more, or a guidance without them (in_domain_angle=0, tones=0)"
-            )
+        self._check_comparisons()
         _require("source_pool", self.source_pool, _whole(self.source_pool, 0), "a whole number from 0")
         if self.source_pool and self.noise == "random":
             raise InputError("source_pool keeps pictures, but noise is 'random': expected 'const' or 'none'")
@@ -136,6 +130,28 @@ class AdaptationSettings:
         for name in ("decay_fraction", "full_size_fraction", "style_mixing", "truncation_psi"):
             value = getattr(self, name)
             _require(name, value, 0 <= value <= 1, "from 0 to 1")
+
+    def _check_comparisons(self) -> None:
+        """Raise InputError if a batch has fewer pictures than a term compares with each other."""
+        image, images = self.image, self.images
+        angle = self.guidance.in_domain_angle
+        if image is not None:
+            compares = image.guidance.in_domain_angle or image.guidance.tones
+        elif images is not None:
+            seen_as_texts = self.target is not None or images.adversary.resemblance
+            compares = images.adversary.tones or (seen_as_texts and angle)
+        else:
+            compares = self.guidance.tones or angle
+        if self.batch_size == 1 and compares:
+            raise InputError(
+                "batch_size is 1, but the in-domain angle and the tones compare pictures of a batch: "
+                "expected 2 or more, or a guidance without them (in_domain_angle=0, tones=0)"
+            )
+        if self.batch_size < 3 and images is not None and images.adversary.distances:
+            raise InputError(
+                f"batch_size is {self.batch_size}, but distance consistency compares pairs of pictures of a "
+                "batch: expected 3 or more, or an adversary without it (distances=0)"
+            )
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from domainvec.adaptation.drawing import draw_latents, draw_step, encoding, synthesize
 from domainvec.adaptation.randomness import step_rng
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.files import atomic_path
+from domainvec.files import save_tensors
 from domainvec.guidance.viewing import Seen, Viewer
 from domainvec.stylegan2.download import cache_folder
 
@@ -103,8 +102,7 @@ class SourcePool:
         """Write what is known to the file, unless nothing is new; where that fails, a warning says so."""
         if self._num_new:
             try:
-                with atomic_path(self._path) as temporary:
-                    save_file(self._known, temporary)
+                save_tensors(self._path, self._known)
             except OSError as error:
                 warnings.warn(
                     f"the source pool cannot be kept in {self._path.parent} ({error}): the next run will "

@@ -132,7 +132,8 @@ def adapt(
         checkpoint: a file to keep where the run stands, every `checkpoint_every` steps, and when it is
             stopped by an error, Ctrl-C or SIGTERM.
         checkpoint_every: in steps.
-        resume: go on from the checkpoint; if there is none yet, start.
+        resume: go on from the checkpoint; if there is none yet, start. Without, an earlier run's checkpoint
+            is kept beside, with ".old" after its name.
         callback: called after each step with the number of steps done, the loss, its parts, and the domain as
             it is then.
         metadata: what to say of the domain besides, such as `generator` (a name) and `license`.

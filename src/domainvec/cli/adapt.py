@@ -69,7 +69,9 @@ def adapt(
         Path | None,
         typer.Option(metavar="FOLDER", help="A few pictures, such as ten, to become like; or with --to."),
     ] = None,
-    text_weight: Annotated[float, typer.Option(min=0, help="Of the text beside a picture or several.")] = 1.0,
+    text_weight: Annotated[
+        float | None, typer.Option(min=0, help="Of the text beside a picture or several.  [default: 1]")
+    ] = None,
     adversarial: Annotated[
         float | None,
         typer.Option(
@@ -78,9 +80,9 @@ def adapt(
         ),
     ] = None,
     distances: Annotated[
-        float,
-        typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency; 0 for none."),
-    ] = 0.0,
+        float | None,
+        typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency.  [default: none]"),
+    ] = None,
     source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
     output: Annotated[
         Path | None,
@@ -191,13 +193,27 @@ def adapt(
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
     if (train_resolution is not None or full_size_fraction) and to_images is not None:
         raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
+    for option, weight in (("--adversarial", adversarial), ("--distances", distances)):
+        if weight is not None and to_images is None:
+            raise typer.BadParameter("only --to-images FOLDER has this weight", param_hint=option)
+    if text_weight is not None and (not targets or (to_image is None and to_images is None)):
+        raise typer.BadParameter(
+            "weighs a text beside pictures: give --to, and --to-image or --to-images",
+            param_hint="--text-weight",
+        )
     pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
     named = targets[0] if targets else f"like {pictured}"
     output = with_suffix(output or Path(file_name(named)), ".safetensors")
-    if to_image is not None and to_image.resolve() == output.with_suffix(".png").resolve():
-        raise typer.BadParameter(f"the run's picture would replace {to_image}: name another", param_hint="-o")
-    output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
+    earlier = checkpoint.with_suffix(".ckpt.old")
+    drawn = {path.resolve() for path in (output.with_suffix(".png"), preview)}
+    if to_image is not None and to_image.resolve() in drawn:
+        raise typer.BadParameter(f"the run's picture would replace {to_image}: name another", param_hint="-o")
+    if to_images is not None and to_images.resolve() in output.resolve().parents:
+        raise typer.BadParameter(
+            f"the run's pictures would be among those of {to_images}: name a file outside", param_hint="-o"
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
 
     from domainvec import adaptation
     from domainvec.cli.machine import prepare
@@ -238,7 +254,11 @@ def adapt(
     if resume and not checkpoint.exists():
         typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
     elif checkpoint.exists() and not resume:
-        typer.echo(f"this run starts anew; --resume would go on from {checkpoint}", err=True)
+        typer.echo(
+            f"this run starts anew; an earlier one's checkpoint is kept as {earlier}: to go on with that, "
+            f"name it {checkpoint} again and give --resume",
+            err=True,
+        )
 
     done = 0
     try:
@@ -275,15 +295,15 @@ def adapt(
                     picture,
                     text,
                     source,
-                    text_weight=text_weight,
+                    text_weight=1.0 if text_weight is None else text_weight,
                     on_inversion=tell_inversion(),
                     **size,
                     **common,
                 )
             elif folder is not None:
-                adversary = replace(adaptation.default_adversary(encoders), distances=distances)
-                if adversarial is not None:
-                    adversary = replace(adversary, weight=adversarial)
+                weights = {"weight": adversarial, "distances": distances}
+                given: dict[str, Any] = {name: each for name, each in weights.items() if each is not None}
+                adversary = replace(adaptation.default_adversary(chosen), **given)
                 opponent = load_networks(generator).discriminator if adversary.weight else None
                 if opponent is None and adversary.weight:
                     typer.echo(f"{generator} has no discriminator: a small fresh one learns", err=True)
@@ -295,7 +315,7 @@ def adapt(
                     source,
                     discriminator=opponent,
                     adversary=adversary,
-                    text_weight=text_weight,
+                    text_weight=1.0 if text_weight is None else text_weight,
                     on_inversion=tell_inversion(),
                     **common,
                 )
@@ -310,7 +330,7 @@ def adapt(
     if result.stopped is not None:
         typer.echo(f"stopped: {result.stopped}", err=True)
     result.save(output)
-    for leftover in (checkpoint, preview):
+    for leftover in (checkpoint, earlier, preview):
         leftover.unlink(missing_ok=True)
     kept = f", {result.domain.num_nonzero:,} of them not zero" if result.domain.is_sparse else ""
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")

@@ -109,13 +109,13 @@ def evaluate(
     from domainvec.cli.machine import prepare
     from domainvec.evaluation.measuring import LEAST, measure_domains
     from domainvec.evaluation.page import printable, render_page
-    from domainvec.evaluation.reference import ReferenceFolder
     from domainvec.files import atomic_path
+    from domainvec.picture_files import PictureFolder
     from domainvec.stylegan2 import Generator
 
     files, generator = _split(names)
     where = prepare(device, threads)
-    compared = None if reference is None else ReferenceFolder.read(reference, least=LEAST)
+    compared = None if reference is None else PictureFolder.read(reference, least=LEAST)
     model = Generator.from_pretrained(generator, device=where)
     candidates = _load(files, model, allow_mismatch)
     measuring, missing = _encoder(encoder, generator, candidates, where)

@@ -21,12 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from domainvec.domains.provenance import Metadata, parsed
 from domainvec.errors import DomainError
-from domainvec.files import atomic_path
+from domainvec.files import save_tensors
 
 FORMAT_VERSION = 1
 PARTS = ("offsets", "rgb_offsets", "rgb_bias", "shifts", "rgb_shifts")
@@ -78,8 +77,7 @@ def write_domain_file(
         mask = numbers != 0
         packed = np.packbits(mask.numpy(), bitorder="little")
         stored = {"mask": torch.from_numpy(packed), "values": numbers[mask]}
-    with atomic_path(path) as temporary:
-        save_file(stored, temporary, metadata=header)
+    save_tensors(path, stored, header)
 
 
 def read_domain_file(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Metadata]:

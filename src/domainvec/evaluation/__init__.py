@@ -15,10 +15,10 @@ from domainvec.evaluation.page import render_page
 from domainvec.evaluation.pairing import own_truth_nearest, paired_distance
 from domainvec.evaluation.precision_recall import PrecisionRecall, precision_recall
 from domainvec.evaluation.quality import embedding_diversity, text_quality
-from domainvec.evaluation.reference import ReferenceFolder
 from domainvec.evaluation.report import DomainReport, evaluate_domain
 from domainvec.evaluation.truth import FacePairs, pairs_for, true_drawings
 from domainvec.evaluation.zero_shot import ZeroShot
+from domainvec.picture_files import PictureFolder
 
 __all__ = [
     "Candidate",
@@ -30,8 +30,8 @@ __all__ = [
     "FacePairs",
     "Identity",
     "Judge",
+    "PictureFolder",
     "PrecisionRecall",
-    "ReferenceFolder",
     "ZeroShot",
     "bootstrap",
     "diversity",

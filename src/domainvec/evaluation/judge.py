@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.files import BUNDLED_FOLDER, atomic_path
+from domainvec.files import BUNDLED_FOLDER, atomic_path, save_tensors
 
 DOMAIN_HEADS = ("medium", "character", "mood")
 """The heads that make up a domain; the first answer of each says that nothing was done to the photo."""
@@ -214,8 +214,8 @@ class Judge(nn.Module):
         }
         with atomic_path(Path(folder) / "config.json") as path:
             path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        with atomic_path(Path(folder) / "model.safetensors") as path:
-            save_file({key: _cast(value, torch.float16) for key, value in self.state_dict().items()}, path)
+        weights = {key: _cast(value, torch.float16) for key, value in self.state_dict().items()}
+        save_tensors(Path(folder) / "model.safetensors", weights)
 
     def _activations(self, images: Tensor) -> Tensor:
         """Run the stages, (N, widths[-1], h, w)."""

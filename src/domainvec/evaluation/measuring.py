@@ -30,9 +30,9 @@ from domainvec.evaluation.judge import Judge
 from domainvec.evaluation.kernel import kernel_distance
 from domainvec.evaluation.perceptual import INCEPTION, LPIPS, inception_features, lpips_distance
 from domainvec.evaluation.quality import embedding_diversity, text_quality
-from domainvec.evaluation.reference import ReferenceFolder
 from domainvec.evaluation.report import DomainReport, evaluate_domain
 from domainvec.evaluation.truth import Draw, knows_faces, pairs_for, true_drawings, visible_questions
+from domainvec.picture_files import PictureFolder
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator
 
@@ -74,7 +74,7 @@ def measure_domains(
     candidates: Sequence[Candidate],
     *,
     encoder: Encoder | None = None,
-    reference: ReferenceFolder | None = None,
+    reference: PictureFolder | None = None,
     features: FeaturesName = "auto",
     worlds: Sequence[str] = (),
     texts: Sequence[str] = (),
@@ -141,16 +141,18 @@ def measure_domains(
     )
     look = _Look(encoder, seer, device)
     before = look(_drawn(generator, w, None, batch_size))
-    compared = None if reference is None else look(reference.pictures(generator.resolution, batch_size))
-    if compared is not None and compared.features is not None:
-        width = compared.features.shape[1]
-        if min(len(compared.features), samples) <= width:
+    compared = None
+    if reference is not None and seer is not None:
+        pictures = reference.pictures(generator.resolution, batch_size)
+        compared = torch.cat([seer.of(batch).cpu() for batch in pictures])
+        width = compared.shape[1]
+        if min(len(compared), samples) <= width:
             notes.append(
-                f"{samples} samples and {len(compared.features)} reference pictures are few for features of "
+                f"{samples} samples and {len(compared)} reference pictures are few for features of "
                 f"{width} numbers: the Fréchet distance is too large; trust the kernel distance, and compare "
                 f"at equal numbers only"
             )
-    lpips_before = 0.0 if distance is None else _lpips_within(distance, before, batch_size).value
+    unadapted = _of_unadapted(before, compared, distance, batch_size)
     pairs = (
         pairs_for(generator, seed, samples, features=judge.features, draw=draw) if worlds and judge else None
     )
@@ -159,14 +161,13 @@ def measure_domains(
     for index, candidate in enumerate(candidates):
         on_domain(candidate.name)
         view = look(_drawn(generator, w, candidate.domain, batch_size))
-        row = _Row(candidate, texts or target_texts(candidate.domain.metadata))
+        row = _Row(candidate, texts or target_texts(candidate.domain.metadata), unadapted)
         if encoder is not None:
             row.add_embeddings(encoder, templates, view, before)
         if compared is not None:
-            row.add_distances(view, before, compared)
+            row.add_distances(view, compared)
         if distance is not None:
             row.figures["lpips"] = _lpips_within(distance, view, batch_size)
-            row.before["lpips"] = lpips_before
         world = worlds[index if len(worlds) > 1 else 0] if worlds else None
         if judge is not None and (of_faces or world):
             row.add_judgement(judge, view, before, world, ask_visible=draw is true_drawings)
@@ -272,12 +273,12 @@ class _Look:
 
 
 class _Row:
-    """The figures of one domain, as they come in."""
+    """The figures of one domain, as they come in, beside those of the unadapted pictures."""
 
-    def __init__(self, candidate: Candidate, texts: Sequence[str]) -> None:
+    def __init__(self, candidate: Candidate, texts: Sequence[str], unadapted: Mapping[str, float]) -> None:
         self.candidate, self.texts = candidate, tuple(texts)
         self.figures: dict[str, Estimate] = {}
-        self.before: dict[str, float] = {}
+        self.before = dict(unadapted)
         self.seen_as: dict[str, float] = {}
         self.by_question: dict[str, float] = {}
         self.notes: list[str] = []
@@ -289,7 +290,6 @@ class _Row:
     ) -> None:
         assert view.embeddings is not None and before.embeddings is not None
         self.figures["diversity"] = embedding_diversity(view.embeddings)
-        self.before["diversity"] = embedding_diversity(before.embeddings).value
         self.guided = guided(encoder, self.candidate.domain.metadata)
         if self.guided:
             self.notes.append(
@@ -311,14 +311,12 @@ class _Row:
         self.figures["quality"] = text_quality(view.embeddings, embedded)
         self.before["quality"] = text_quality(before.embeddings, embedded).value
 
-    def add_distances(self, view: _View, before: _View, compared: _View) -> None:
-        assert view.features is not None and before.features is not None and compared.features is not None
-        distance = frechet_distance(view.features, compared.features)
+    def add_distances(self, view: _View, compared: Tensor) -> None:
+        assert view.features is not None
+        distance = frechet_distance(view.features, compared)
         self.figures["frechet"] = Estimate(distance, distance, distance)
-        self.before["frechet"] = frechet_distance(before.features, compared.features)
-        ours, theirs, unadapted = map(_some, (view.features, compared.features, before.features))
+        ours, theirs = map(_some, (view.features, compared))
         self.figures["kernel"] = bootstrap(kernel_distance, ours, theirs, n=_DRAWN_AGAIN)
-        self.before["kernel"] = kernel_distance(unadapted, theirs)
 
     def add_judgement(
         self, judge: Judge, view: _View, before: _View, world: str | None, *, ask_visible: bool
@@ -365,6 +363,24 @@ class _Row:
             metadata=domain.metadata,
             pictures=view.pictures[:_SHOWN],
         )
+
+
+def _of_unadapted(
+    before: _View,
+    compared: Tensor | None,
+    distance: Callable[[Tensor, Tensor], Tensor] | None,
+    batch_size: int,
+) -> dict[str, float]:
+    """Measure what does not depend on a domain; `compared` are the features of the reference pictures."""
+    figures = {}
+    if before.embeddings is not None:
+        figures["diversity"] = embedding_diversity(before.embeddings).value
+    if compared is not None and before.features is not None:
+        figures["frechet"] = frechet_distance(before.features, compared)
+        figures["kernel"] = kernel_distance(_some(before.features), _some(compared))
+    if distance is not None:
+        figures["lpips"] = _lpips_within(distance, before, batch_size).value
+    return figures
 
 
 def _check(

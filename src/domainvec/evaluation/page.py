@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -19,7 +19,8 @@ from domainvec.evaluation.figures import TRUTH_FIGURES, DomainFigures, Evaluatio
 _COLUMNS = 8
 _MAX_PICTURE_BYTES = 500_000  # in base64; the page stays below 1 MB with it
 _SIDES = (160, 128, 96, 64, 48)  # pixels of a picture, the largest that fits is taken
-_MAX_DETAILS = 20_000  # characters of metadata shown
+_MAX_DETAILS = 20_000  # characters of a domain's metadata
+_MAX_DETAILS_BYTES = 240_000  # of all metadata, escaped
 _MAX_DOMAINS_DETAILED = 12
 _ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "near": "near the reference value"}
 
@@ -102,7 +103,7 @@ def render_page(evaluation: Evaluation, *, title: str = "Domains, measured") -> 
         *(f"<dt>{_text(_words(key))}</dt><dd>{_text(_value(value))}</dd>" for key, value in settings.items()),
         "</dl></div>",
         "<h2>What the files say of themselves</h2>",
-        *(_details(each) for each in evaluation.domains[:_MAX_DOMAINS_DETAILED]),
+        *_details(evaluation.domains[:_MAX_DOMAINS_DETAILED]),
         f"<footer>domainvec {_text(settings.get('version', ''))}</footer>",
     ]
     body = "\n".join(parts)
@@ -267,12 +268,13 @@ def _value(value: Any) -> str:  # noqa: ANN401 -- what JSON can hold
     return str(value)
 
 
-def _details(each: DomainFigures) -> str:
-    try:
-        plain = json.dumps(each.metadata, indent=1, ensure_ascii=False)
-    except RecursionError:
-        plain = "too deeply nested to be shown"
-    return (
-        f'<details class="card"><summary>{_text(each.name, 80)}</summary>'
-        f"<pre>{_text(plain, _MAX_DETAILS)}</pre></details>"
-    )
+def _details(domains: Sequence[DomainFigures]) -> Iterator[str]:
+    for each in domains:
+        try:
+            plain = json.dumps(each.metadata, indent=1, ensure_ascii=False)
+        except RecursionError:
+            plain = "too deeply nested to be shown"
+        longest = _MAX_DETAILS
+        while len((shown := _text(plain, longest)).encode()) > _MAX_DETAILS_BYTES // len(domains):
+            longest //= 2
+        yield f'<details class="card"><summary>{_text(each.name, 80)}</summary><pre>{shown}</pre></details>'

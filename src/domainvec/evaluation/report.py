@@ -33,8 +33,7 @@ from domainvec.evaluation.truth import (
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator, Multipliers
 
-# Far from all usual seeds, and below 2**32, where PyTorch's seeds repeat.
-_OTHER_FACES = 2**31
+_OTHER_FACES = 2**31  # lies between a face's seed and that of another one; seeds go to 2**32
 _LEAST = 8
 _DRAWN_AGAIN = 100
 
@@ -124,7 +123,7 @@ def evaluate_domain(
 
     before, adapted = pictures(None), pictures(domain)
     photos, truth = draw(z, "photo", side), draw(z, name, side)
-    others = draw(latents(range(_OTHER_FACES + seed, _OTHER_FACES + seed + count), FACE_DIM), name, side)
+    others = draw(latents([each ^ _OTHER_FACES for each in range(seed, seed + count)], FACE_DIM), name, side)
     ours, true, target = (in_parts(judge.features, images) for images in (adapted, truth, others))
     # Another world's drawings tell nothing of what they hide: all questions are asked of them.
     questions = None

@@ -14,13 +14,12 @@ from types import ModuleType
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from domainvec.errors import CheckpointError, InputError
 from domainvec.evaluation.inversion import invert, resample
 from domainvec.evaluation.pairing import own_truth_nearest
-from domainvec.files import atomic_path
+from domainvec.files import save_tensors
 from domainvec.images import from_uint8
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator
@@ -135,8 +134,7 @@ def pairs_for(
         photos = draw(z[start : start + _AT_ONCE], "photo", side)
         w = torch.cat([w, invert(generator, photos, features=features, steps=steps).cpu()])
         if file is not None:
-            with atomic_path(file) as path:
-                save_file({"w": w}, path)
+            save_tensors(file, {"w": w})
     return FacePairs(w[:count].to(device), z)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from domainvec.errors import ShapeError
+from domainvec.guidance.embeddings import cosine_matrix
 
 
 def token_loss(target: Tensor, reference: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def token_loss(target: Tensor, reference: Tensor) -> Tensor:
             f"tokens have shapes {tuple(target.shape)} and {tuple(reference.shape)}; expected (N, T, C) and "
             "(1 or N, S, C)"
         )
-    cosines = F.normalize(target.float(), dim=-1) @ F.normalize(reference.float(), dim=-1).transpose(1, 2)
+    cosines = cosine_matrix(target, reference)
     to_reference = (1 - cosines.amax(2)).mean(1)
     to_target = (1 - cosines.amax(1)).mean(1)
     return torch.maximum(to_reference, to_target).mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,15 @@ def cosine(a: Tensor, b: Tensor, *, shortest: float = 1e-8) -> Tensor:
     Elementwise on purpose: under autocast a matrix product would round angles to bfloat16.
     """
     return (F.normalize(a, dim=-1, eps=shortest) * F.normalize(b, dim=-1, eps=1e-8)).sum(dim=-1)
+
+
+def cosine_matrix(a: Tensor, b: Tensor) -> Tensor:
+    """Cosines of all rows of one with all of the other: (…, N, D) and (…, M, D) to (…, N, M), float32.
+
+    Under autocast, too, which would round angles to bfloat16.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).transpose(-2, -1)
 
 
 def require_images(name: str, embeddings: Tensor) -> None:

@@ -20,6 +20,14 @@ from domainvec.guidance.settings import Guidance
 from domainvec.guidance.viewing import ImageTextEncoder, Seen
 
 _SHORTEST_SHIFT = 0.05
+_SEE_THE_STYLE = (
+    "across",
+    "reference_embedding",
+    "reference_pixels",
+    "resemblance",
+    "tokens",
+    "reference_tokens",
+)
 
 
 class TokenEncoder(ImageTextEncoder, Protocol):
@@ -83,9 +91,7 @@ class ImageGuidance:
         """
         require_between(self, [field.name for field in fields(self)])
         require_between(self, ["token_depth", "recoloured"], 1.0)
-        if not any(
-            (self.across, self.reference_embedding, self.reference_pixels, self.resemblance, self.tokens)
-        ):
+        if not any(getattr(self, name) for name in _SEE_THE_STYLE):
             raise InputError("all weights that see the style image are 0; set one above 0")
 
     def to_dict(self) -> dict[str, Any]:

@@ -220,6 +220,11 @@ def changed_loss(target: Tensor, source: Tensor) -> Tensor:
     return (1 - (-length / _CHANGE).exp()).mean()
 
 
+def as_seen(weights: object, adapted: Tensor) -> Tensor:
+    """Give adapted images as encoders are to see them: squashed if `out_of_range` has a weight."""
+    return squash(adapted) if getattr(weights, "out_of_range", 0) > 0 else adapted
+
+
 def pixel_terms(weights: object, adapted: Tensor, source: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the terms that look at pictures alone, those of `PIXEL_TERMS` that have a weight.
 
@@ -229,15 +234,14 @@ def pixel_terms(weights: object, adapted: Tensor, source: Tensor | None) -> tupl
         source: their sources; None will do where only `out_of_range` has a weight.
 
     Returns:
-        The adapted images as encoders are to see them, squashed if `out_of_range` has a weight; and the terms
-        by name, before weighting.
+        The adapted images `as_seen`, and the terms by name, before weighting.
 
     Raises:
         InputError: if the sources are needed and missing.
         ShapeError: if the shapes differ or do not suit a term.
     """
     wanted = [name for name in PIXEL_TERMS if getattr(weights, name, 0) > 0]
-    seen = squash(adapted) if "out_of_range" in wanted else adapted
+    seen = as_seen(weights, adapted)
     if source is None:
         if compares_sources(weights):
             raise InputError("the guidance compares source pictures; pass source_images")

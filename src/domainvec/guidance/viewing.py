@@ -121,7 +121,7 @@ class Viewer:
 
         Raises: InputError if the source pictures are missing.
         """
-        if source_images is None and (self.needs_images or not looks):
+        if source_images is None and (self.needs_images or (self.encoders and not looks)):
             raise InputError("the guidance compares source pictures; pass source_images")
         images = None if source_images is None else source_images.detach().float()
         known = [list(of_encoder.unbind(1)) for of_encoder in looks] or [[] for _ in self.encoders]

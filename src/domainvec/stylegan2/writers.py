@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from domainvec.errors import InputError
-from domainvec.files import atomic_path
+from domainvec.files import atomic_path, save_tensors
 from domainvec.stylegan2.discriminator import Discriminator
 from domainvec.stylegan2.network import Generator
 from domainvec.stylegan2.readers import rosinality
@@ -39,8 +39,6 @@ def save_folder(
         InputError: if the dtype is another, or a weight is too large for float16.
         CheckpointError: if the folder has a config.json that is not ours.
     """
-    from safetensors.torch import save
-
     if dtype not in (torch.float32, torch.float16):
         raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float16")
     folder = Path(folder)
@@ -53,9 +51,7 @@ def save_folder(
     settings = read_settings(folder) if config_path.exists() else {}
     shape = {kind: asdict(network.config)}
     header = json.dumps({"format_version": FORMAT_VERSION, **shape})
-    with atomic_path(folder / FILE_NAMES[kind]) as path:
-        # Written here, since save_file makes files that nobody else may read.
-        path.write_bytes(save(tensors, metadata={METADATA_KEY: header}))
+    save_tensors(folder / FILE_NAMES[kind], tensors, {METADATA_KEY: header})
     with atomic_path(config_path) as path:
         path.write_text(json.dumps({**settings, "format_version": FORMAT_VERSION, **shape}, indent=2) + "\n")
 

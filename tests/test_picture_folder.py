@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from domainvec.errors import InputError
-from domainvec.evaluation import ReferenceFolder
+from domainvec.picture_files import PictureFolder
 
 
 def one(folder, side=8):
-    return next(ReferenceFolder.read(folder, least=1).pictures(side, 4))[0]
+    return next(PictureFolder.read(folder, least=1).pictures(side, 4))[0]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def test_pictures_come_in_batches_in_the_order_of_names(folder):
-    reference = ReferenceFolder.read(folder)
+    reference = PictureFolder.read(folder)
     batches = list(reference.pictures(8, batch_size=2))
     assert [tuple(batch.shape) for batch in batches] == [(2, 3, 8, 8), (1, 3, 8, 8)]
     assert len(reference) == 3 and reference.skipped == {}
@@ -37,7 +37,7 @@ def test_what_is_no_picture_is_named_and_skipped(folder):
     (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:3000])
     # Pillow would hand a picture of this kind to Ghostscript, which runs programs.
     (folder / "program.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    reference = ReferenceFolder.read(folder)
+    reference = PictureFolder.read(folder)
     assert len(reference) == 3
     assert set(reference.skipped) == {"notes.txt", "cut.png", "program.eps"}
     assert reference.skipped["cut.png"].startswith("broken picture")
@@ -48,7 +48,7 @@ def test_too_many_pixels_are_skipped(folder, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     Image.new("RGB", (20, 20)).save(folder / "large.png")
     Image.new("RGB", (40, 40)).save(folder / "larger.png")
-    skipped = ReferenceFolder.read(folder).skipped
+    skipped = PictureFolder.read(folder).skipped
     assert {name: reason[:15] for name, reason in skipped.items()} == {
         "large.png": "too many pixels",
         "larger.png": "too many pixels",
@@ -58,13 +58,13 @@ def test_too_many_pixels_are_skipped(folder, monkeypatch):
 def test_too_few_is_an_error_that_names_the_files(folder):
     (folder / "notes.txt").write_text("hello")
     with pytest.raises(InputError, match=r"has 3 pictures.*at least 4.*notes.txt: no picture"):
-        ReferenceFolder.read(folder, least=4)
+        PictureFolder.read(folder, least=4)
 
 
 @pytest.mark.parametrize(("name", "says"), [("missing", "does not exist"), ("a.png", "is a file")])
 def test_there_has_to_be_a_folder(folder, name, says):
     with pytest.raises(InputError, match=says):
-        ReferenceFolder.read(folder / name)
+        PictureFolder.read(folder / name)
 
 
 def test_exif_rotation_is_undone_and_the_centre_is_kept(tmp_path):
