@@ -1,6 +1,6 @@
 """Does a small domain change the picture as well as all weights do? Every parameterization against the truth.
 
-    python benchmarks/fidelity.py --quick          # two of each, a few minutes
+    python benchmarks/fidelity.py --quick          # one domain, two parameterizations, a few minutes
     python benchmarks/fidelity.py --rates          # choose learning rates, on domains outside the table
     python benchmarks/fidelity.py --json FILE      # the table; resumable, hours on a CPU
     python benchmarks/fidelity.py --done           # what there is of it so far
@@ -9,8 +9,8 @@ Each parameterization learns each domain of the face world in each way: from its
 from ten. The bundled generator draws a known face for each noise, so the true drawing of every adapted face
 is known. The drawings that guide, the faces that are measured and those that trained the generator and the
 judge are all different. What is done is kept in `runs/fidelity`, one file a run, and an interrupted benchmark
-goes on; `--known docs/fidelity/rows.json` goes on from the published rows. Chosen learning rates are kept
-beside the plots, in `rates.json`.
+goes on; `--known docs/fidelity/rows.json` goes on from the published rows. Chosen learning rates are written
+beside the plots, to `rates.json`; without `--rates` those of docs/fidelity are used.
 
     distance   mean absolute difference to the true drawings, as a share of the unadapted faces'
     judge      share of the faces that the judge, a network that guidance never saw, takes for the target
@@ -80,6 +80,8 @@ FIRST_SEED = 1_000_000
 """Of the faces that are measured."""
 GUIDES = 3_000_000
 """Seed of the first face whose drawing guides."""
+RATES = Path(__file__).parents[1] / "docs" / "fidelity" / "rates.json"
+"""The learning rates that were chosen, as shares of the preset's, by way and parameterization."""
 CURVE, CURVE_FACES = 4, 48
 """How often a run is measured on its way, without the judge, and on how many of the faces."""
 
@@ -438,17 +440,18 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], folder: Pa
 
     def steps(axis: Any, way: str) -> None:  # noqa: ANN401
         for form in PARAMETERIZATIONS:
-            curves = [
-                row["curve"]
-                for row in rows
-                if row["way"] == way and row["parameterization"] == form and row["curve"]
-            ]
-            if not curves:
-                continue
-            shortest = min(map(len, curves))
-            at = [point["step"] for point in curves[0][:shortest]]
-            means = [sum(curve[i]["distance"] for curve in curves) / len(curves) for i in range(shortest)]
-            axis.plot([0, *at], [1, *means], marker=".", color=colours[form], label=form)
+            mine = [row for row in rows if (row["way"], row["parameterization"]) == (way, form)]
+            curves = {row["steps"]: [] for row in mine if not row["stopped"]}
+            for row in mine:
+                if not row["stopped"]:
+                    # What is cut at the end, such as all but the largest numbers, is in the last point.
+                    on_the_way = [point["distance"] for point in row["curve"][:-1]]
+                    curves[row["steps"]].append([1, *on_the_way, row["distance"]])
+            for steps, lines in curves.items():
+                means = torch.tensor(lines).mean(0)
+                axis.plot(
+                    torch.linspace(0, steps, len(means)), means, marker=".", color=colours[form], label=form
+                )
         axis.set(xlabel="steps", ylabel="distance to the true drawings")
 
     figure("quality", quality)
@@ -472,16 +475,15 @@ def take(file: Path, folder: Path) -> None:
 def make_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Make the rows that are missing, and read the others."""
     world = World()
-    rates_file = options.output / "rates.json"
-    chosen = choose_rates(world, options) if options.rates else {}
-    rates = (json.loads(rates_file.read_text()) if rates_file.exists() else {}) | chosen
-    if chosen:
-        write(rates, rates_file)
+    rates = json.loads(RATES.read_text())
+    if options.rates:
+        rates |= choose_rates(world, options)
+        write(dict(sorted(rates.items())), options.output / RATES.name)
     wanted = product(options.seeds, options.ways, options.domains, options.parameterizations)
     rows = []
     for seed, way, name, form in wanted:
         path = row_file(options.runs, way, form, name, seed)
-        factor = options.factor or rates.get(f"{way} {form}", 1.0)
+        factor = options.factor or rates[f"{way} {form}"]
         case = Case(way, form, name, seed, factor)
         rows += [kept(path, world, case, options, options.output)]
     return rows
@@ -500,7 +502,9 @@ def main() -> None:
     parser.add_argument(
         "--parameterizations", nargs="+", choices=tuple(PARAMETERIZATIONS), default=list(PARAMETERIZATIONS)
     )
-    parser.add_argument("--domains", nargs="+", default=list(DOMAINS))
+    parser.add_argument(
+        "--domains", nargs="+", choices=sorted(synthfaces.DOMAINS), metavar="NAME", default=list(DOMAINS)
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
@@ -519,12 +523,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.runs, options.output = options.runs / "quick", options.runs / "quick"
-        options.ways, options.domains, options.seeds, options.steps = ["text", "image"], ["sepia"], [0], 60
+        options.domains, options.seeds = ["zombie"], [0]
         options.parameterizations = ["modulation+rgb", "full"]
 
     if options.known:
         take(options.known, options.runs)
     rows = rows_done(options.runs) if options.done else make_rows(options)
+    if not rows:
+        parser.error(f"nothing is done in {options.runs}: leave out --done, or give --known FILE")
     summaries = summarise(rows)
     print(table(summaries))
     print(against_full(rows))

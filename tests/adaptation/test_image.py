@@ -65,10 +65,31 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, encod
         dv.adapt_to_image(generator, encoder, -style, **arguments)
 
 
+def test_an_inversion_that_is_interrupted_goes_on_where_it_was(tmp_path, generator, encoder, style) -> None:
+    arguments = {**QUICK, "inversion": Inversion(steps=7, features=0.5), "checkpoint_every": 3}
+    whole = dv.adapt_to_image(generator, encoder, style, **arguments)
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    stop = kill_at(4)
+    with pytest.raises(Killed):
+        dv.adapt_to_image(generator, encoder, style, on_inversion=stop, **arguments)
+    told = []
+    resumed = dv.adapt_to_image(
+        generator, encoder, style, on_inversion=lambda step, loss: told.append(step), **arguments
+    )
+    assert told == [5, 6, 7]
+    assert_equal_runs(whole, resumed)
+
+
 def test_a_text_beside_the_picture(generator, encoder, style) -> None:
     both = dv.adapt_to_image(generator, encoder, style, "red", text_weight=0.5, **QUICK)
-    parts = both.history[0]["parts"]
-    assert "text_direction" in parts and "across" in parts
+    for record in both.history:
+        parts, weights = record["parts"], both.settings.image.guidance
+        assert {"across", "within", "reference_tokens"} <= parts.keys()
+        expected = 0.5 * both.settings.guidance.direction * parts["text_direction"]
+        expected += sum(
+            getattr(weights, name) * part for name, part in parts.items() if name != "text_direction"
+        )
+        assert record["loss"] == pytest.approx(expected, rel=1e-5)
     assert both.domain.metadata["target"] == "red"
     assert both.domain.metadata["image"]["text_weight"] == 0.5
     alone = dv.adapt_to_image(generator, encoder, style, **QUICK)

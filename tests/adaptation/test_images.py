@@ -18,6 +18,7 @@ from domainvec.adaptation.adversary import (
     share_of_copies,
 )
 from domainvec.adaptation.inversion import Inversion
+from domainvec.adaptation.randomness import step_rng
 from domainvec.errors import AdaptationError, InputError, ShapeError
 from domainvec.guidance import FACES, PUBLISHED
 
@@ -62,6 +63,32 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, generator, few) 
         dv.adapt_to_images(generator, -few, **arguments)
 
 
+def test_the_loss_is_the_weighted_sum_of_its_parts(generator, few) -> None:
+    weights = {
+        "weight": 0.7,
+        "pairs": 5.0,
+        "distances": 3.0,
+        "tones": 0.3,
+        "changed": 2.0,
+        "out_of_range": 4.0,
+    }
+    adversary = Adversary(**weights, resemblance=0.6, l2=0.5, warmup_steps=1, inversion=Inversion(steps=2))
+    encoders = [ToyEncoder(0), ToyEncoder(1)]
+    arguments = {**QUICK, "adversary": adversary, "steps": 2, "text_weight": 0.4, "learning_rate": 0.1}
+    result = dv.adapt_to_images(generator, few, encoders, "red", **arguments)
+    guidance = result.settings.guidance
+    assert guidance.in_domain_angle and guidance.direction
+    for record in result.history:
+        parts = record["parts"]
+        expected = 0.7 * parts["adversarial"] + 0.5 * parts["l2"]
+        expected += sum(weights[name] * parts[name] for name in weights if name != "weight")
+        for kind, share in (("text", 0.4), ("pictures", 0.6)):
+            for name in ("direction", "in_domain_angle"):
+                expected += share * getattr(guidance, name) * parts[f"{kind}_{name}"]
+        assert record["loss"] == pytest.approx(expected, rel=1e-5)
+    assert result.history[1]["parts"]["l2"] > 0
+
+
 def test_a_loaded_discriminator_is_copied(generator, few) -> None:
     own = fresh_discriminator(16, seed=9)
     before = {name: value.clone() for name, value in own.state_dict().items()}
@@ -77,7 +104,8 @@ def test_text_and_distance_consistency_beside_it(generator, encoder, few) -> Non
     arguments = {**QUICK, "adversary": adversary}
     result = dv.adapt_to_images(generator, few, encoder, "red", **arguments)
     parts = result.history[0]["parts"]
-    assert {"adversarial", "distances", "text_direction", "logit_real", "logit_drawn"} <= parts.keys()
+    told = {"adversarial", "distances", "text_direction", "logit_real", "logit_drawn", "views_p"}
+    assert told <= parts.keys() and 0 < parts["views_p"] < 1
     with pytest.raises(InputError, match="need an encoder"):
         dv.adapt_to_images(generator, few, **arguments)
 
@@ -102,6 +130,28 @@ def test_small_encoders_do_without_a_discriminator(tmp_path, generator, few) -> 
         dv.adapt_to_images(generator, few, encoder, callback=kill_at(3), **arguments)
     again = dv.adapt_to_images(generator, few, encoder, **arguments)
     assert_equal_runs(whole, again)
+
+
+def test_inversions_that_are_killed_go_on_from_the_checkpoint(tmp_path, generator, few) -> None:
+    arguments = {**QUICK, "adversary": Adversary(pairs=1, warmup_steps=1, inversion=Inversion(steps=4))}
+    whole = dv.adapt_to_images(generator, few, **arguments)
+    checkpoint, left = tmp_path / "run.ckpt", []
+
+    def kill(step: int, loss: float) -> None:
+        if step == 8:
+            left.append(checkpoint.read_bytes())
+            raise Killed
+
+    arguments |= {"checkpoint": checkpoint, "checkpoint_every": 3, "resume": True}
+    with pytest.raises(Killed):
+        dv.adapt_to_images(generator, few, on_inversion=kill, **arguments)
+    checkpoint.write_bytes(left[0])  # without what an orderly end writes
+    told = []
+    resumed = dv.adapt_to_images(
+        generator, few, on_inversion=lambda step, loss: told.append(step), **arguments
+    )
+    assert told == [7, 8]  # Of four pictures and of two, four steps each; the last checkpoint was after six.
+    assert_equal_runs(whole, resumed)
 
 
 def test_something_has_to_see_the_pictures(generator, few) -> None:
@@ -207,12 +257,39 @@ def test_a_fresh_discriminator_depends_on_the_seed_alone() -> None:
     assert not torch.equal(first.out.weight, other.out.weight)
 
 
+@pytest.mark.parametrize("p", [0.0, 0.6])
+def test_the_opponent_learns_by_logistic_loss_and_lazy_r1_of_viewed_pictures(few, p) -> None:
+    adversary = Adversary(r1=0.5, r1_every=3, start=p, learning_rate=0.0)
+    opponent = Opponent(fresh_discriminator(16, 0), adversary, few, seed=4)
+    drawn = -few[:4]
+    for step in range(4):
+        rng = step_rng(4, step, "real")
+        rows = torch.randint(len(few), (4,), generator=rng)
+        views = AdaptiveViews(adversary)
+        views.p = opponent.views.p
+        real = views(few[rows], rng).requires_grad_()
+        of_real = opponent.network(real)
+        of_drawn = opponent.network(views(drawn, rng))
+        expected = -F.logsigmoid(of_real).mean() - F.logsigmoid(-of_drawn).mean()
+        if step % 3 == 0:
+            (slope,) = torch.autograd.grad(of_real.sum(), real, create_graph=True)
+            expected = expected + 3 * 0.5 / 2 * slope.flatten(1).norm(dim=1).square().mean()
+        wanted = torch.autograd.grad(expected, list(opponent.network.parameters()))
+        opponent.learn(drawn)
+        for weight, gradient in zip(opponent.network.parameters(), wanted, strict=True):
+            torch.testing.assert_close(weight.grad, gradient)
+    loss = opponent.judge(drawn, torch.Generator().manual_seed(1))
+    viewed = opponent.views(drawn, torch.Generator().manual_seed(1))
+    assert torch.equal(loss, -F.logsigmoid(opponent.network(viewed)).mean())
+    assert (not torch.equal(viewed, drawn)) and opponent.views.p != p
+
+
 def test_the_opponent_learns_and_is_restored(few) -> None:
     drawn = -few[:4]
     opponent = Opponent(fresh_discriminator(16, 0), Adversary(), few, seed=0)
     for _ in range(15):
         told = opponent.learn(drawn)
-    assert told["real"] > told["drawn"]
+    assert told["logit_real"] > told["logit_drawn"]
     kept = opponent.state()
     copy = Opponent(fresh_discriminator(16, 5), Adversary(), few, seed=0)
     copy.restore(kept)
@@ -233,8 +310,3 @@ def test_distance_consistency() -> None:
     assert distance_consistency_loss(alike, source) > 0
     with pytest.raises(ShapeError, match="at least 3"):
         distance_consistency_loss(source[:2], source[:2])
-
-
-def test_there_is_no_knee(generator, few) -> None:
-    with pytest.raises(InputError, match="steps is 'auto', expected a number: only a text or one picture"):
-        dv.adapt_to_images(generator, few, **QUICK | {"steps": "auto"})

@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
-from adaptation_toys import ToyEncoder
+from adaptation_toys import Killed, ToyEncoder, assert_equal_runs, kill_at
 
 import domainvec as dv
+from domainvec.adaptation import Adversary
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.training import Progress
 from domainvec.domains import modulation_rgb
@@ -79,3 +80,39 @@ def test_steps_auto(tmp_path, generator, encoder):
     assert torch.equal(again.domain.vector, result.domain.vector)
     with pytest.raises(InputError, match="'auto'"):
         dv.adapt(generator, ToyEncoder(), "red", steps="many")
+
+
+def test_steps_auto_with_several_pictures(tmp_path, generator, encoder):
+    few = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 0.4 + 0.5
+    adversary = Adversary(warmup_steps=1)
+    arguments = {"batch_size": 4, "steps": "auto", "learning_rate": 1e-6, "adversary": adversary}
+    whole = dv.adapt_to_images(generator, few, encoder, **arguments)
+    assert "quality has not risen since step" in whole.stopped
+    assert whole.watched["copies"] and whole.watched["curve"]
+    knee = int(whole.stopped.split("step ")[1].split(";")[0])
+    arguments |= {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    vectors = {}
+
+    def callback(step, loss, parts, domain):
+        vectors[step] = domain.vector.detach().half().float()
+        kill_at(len(whole.history) - 1)(step)
+
+    with pytest.raises(Killed):
+        dv.adapt_to_images(generator, few, encoder, callback=callback, **arguments)
+    assert torch.equal(whole.domain.vector, vectors[knee])
+    for _ in range(2):  # from the middle, and from the end
+        assert_equal_runs(whole, dv.adapt_to_images(generator, few, encoder, **arguments))
+    with pytest.raises(InputError, match="steps is 'auto', which watches what an encoder sees; got none"):
+        dv.adapt_to_images(generator, few, steps="auto")
+
+
+def test_copies_end_a_run_before_its_knee(generator, encoder):
+    from domainvec.adaptation.images import _FIRST_WATCHED
+    from domainvec.seeds import latents
+
+    with torch.no_grad():
+        own = generator(latents(range(_FIRST_WATCHED, _FIRST_WATCHED + 32), 8)).clamp(-1, 1)
+    arguments = {"batch_size": 4, "steps": "auto", "learning_rate": 1e-6, "check_every": 2}
+    result = dv.adapt_to_images(generator, own, encoder, adversary=Adversary(warmup_steps=1), **arguments)
+    assert "copy a training picture after 2 steps; the domain is that of step 0" in result.stopped
+    assert not result.domain.vector.any()

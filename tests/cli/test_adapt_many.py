@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+from domainvec.adaptation import presets
 from domainvec.cli import adapt_many
 from domainvec.domains import Domain
 
@@ -34,6 +36,18 @@ def test_each_line_becomes_a_domain(run, tmp_path, command, tiny_generator_folde
         Domain.load(tmp_path / "alone.safetensors"),
     )
     assert torch.equal(together.vector, alone.vector) and together.metadata == alone.metadata
+
+
+def test_each_domain_ends_at_its_own_knee(run, tmp_path, command, monkeypatch):
+    short = replace(presets.PUBLISHED_TRAINING, steps=40)
+    monkeypatch.setattr(presets, "PUBLISHED_TRAINING", short)
+    command[-1] = "auto"
+    code, out, err = run(*command, "-o", tmp_path / "styles")
+    assert code == 0, err
+    assert "3 domains, at most 80 steps each" in out
+    records = [json.loads(file.read_text()) for file in (tmp_path / "styles").glob("*.json")]
+    assert all(record["watched"]["curve"] for record in records)
+    assert run("adapt-many", command[1], "--steps", "few")[0] == 2
 
 
 def test_a_stopped_command_goes_on(run, tmp_path, command, monkeypatch):

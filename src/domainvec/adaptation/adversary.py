@@ -210,7 +210,7 @@ class Opponent:
         Args:
             drawn: adapted pictures, (N, 3, H, W); no gradient goes back to them.
 
-        Returns: the mean logits of real and drawn pictures.
+        Returns: the mean logits of real and drawn pictures, and how likely a view is changed after this step.
         """
         step = self.count
         rng = step_rng(self.seed, step, "real")
@@ -232,7 +232,11 @@ class Opponent:
         self.optimizer.step()
         self.views.adjust(of_real)
         self.count += 1
-        return {"real": of_real.detach().mean(), "drawn": of_drawn.detach().mean()}
+        return {
+            "logit_real": of_real.detach().mean(),
+            "logit_drawn": of_drawn.detach().mean(),
+            "views_p": torch.tensor(self.views.p),
+        }
 
     def judge(self, drawn: Tensor, rng: torch.Generator) -> Tensor:
         """The non-saturating loss of drawn pictures, differentiable in them; its weights get no gradient."""

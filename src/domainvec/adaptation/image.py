@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from domainvec.adaptation.drawing import encoding, synthesize_batches
-from domainvec.adaptation.inversion import Inversion, invert_into_source, require_inverted
+from domainvec.adaptation.inversion import Inversion, SourceInversion
 from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
@@ -99,8 +99,7 @@ def adapt_to_image(
 ) -> AdaptationResult:
     """Find the domain that makes a generator's pictures look like one picture.
 
-    Deterministic and resumable as `adapt`. The inversion is kept in the checkpoint; a run that was
-    interrupted during the inversion begins it anew.
+    Deterministic and resumable as `adapt`, the inversion included.
 
     Args:
         generator: the frozen generator; the work is done on its device.
@@ -152,6 +151,7 @@ def adapt_to_image(
         raise InputError("expected an encoder or several: load them with Encoder.from_pretrained first")
     guidance = default_guidance(encoders) if guidance is None else guidance
     image_guidance = default_image_guidance(guidance) if image_guidance is None else image_guidance
+    inversion = Inversion() if inversion is None else inversion
     side = training_resolution(resolution, generator, encoders)
     style, name = _style(image, side)
     device = next(generator.parameters()).device
@@ -165,7 +165,7 @@ def adapt_to_image(
             digest=digest(style),
             guidance=image_guidance,
             text_weight=0.0 if target is None else text_weight,
-            inversion=Inversion() if inversion is None else inversion,
+            inversion=inversion,
         ),
         **default_training(guidance, image=True).complete(
             steps=steps,
@@ -195,23 +195,34 @@ def adapt_to_image(
         text = text_objective(encoders, replace(settings, guidance=bare))
     viewer = Viewer(encoders, bare, compares=compares_sources(image_guidance))
     sources = SourceSide(generator, settings, viewer, about)
+    style = style.to(device)
+    inverting = SourceInversion(
+        generator,
+        encoders,
+        style,
+        inversion,
+        resolution=side,
+        precision=settings.precision,
+        seed=seed,
+        on_step=on_inversion or (lambda *_: None),
+        known=inverted,
+    )
     loss = _ImageLoss(
         generator,
         encoders,
         settings,
         sources,
         bare,
-        style.to(device),
-        (_style(image, generator.resolution)[0] if full_size_fraction else style).to(device),
+        style,
+        _style(image, generator.resolution)[0].to(device) if full_size_fraction else style,
         start.domain,
         text,
-        require_inverted(inverted, 1, generator),
-        on_inversion or (lambda *_: None),
+        inverting,
     )
     watch = None
     if settings.until_knee:
         with torch.no_grad():
-            wanted = [encoder.encode_images(style.to(device))[0] for encoder in encoders]
+            wanted = [encoder.encode_images(style)[0] for encoder in encoders]
         watch = KneeWatch(generator, encoders, wanted, start.domain.vector, resolution=side)
     run = Run(
         loss,
@@ -222,14 +233,14 @@ def adapt_to_image(
         untrained=start,
         checkpointing=checkpointing,
         callback=callback,
-        memory=loss,
+        inversion=inverting,
         watch=watch,
     )
     return finish_runs([run])[0]
 
 
 class _ImageLoss:
-    """The loss of a step; it remembers the latents that the picture was inverted to."""
+    """The loss of a step."""
 
     def __init__(
         self,
@@ -242,51 +253,31 @@ class _ImageLoss:
         style_at_full_size: Tensor,
         template: Domain,
         text: Objective | None,
-        inverted: Tensor | None,
-        on_inversion: Callable[[int, float], object],
+        inversion: SourceInversion,
     ) -> None:
         assert settings.image is not None
         self.image = settings.image
         self.generator, self.encoders, self.settings = generator, encoders, settings
         self.sources = sources
         self.bare, self.style, self.template, self.text = bare, style, template, text
-        self.on_inversion = on_inversion
-        self.style_at_full_size = style_at_full_size
-        self.w = inverted
+        self.style_at_full_size, self.inversion = style_at_full_size, inversion
         self.objectives: dict[int | None, ImageObjective] = {}
 
-    def state(self) -> dict[str, Tensor]:
-        return {} if self.w is None else {"w": self.w}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.w = state["w"].to(self.style.device)
-
-    def _prepared(self, resolution: int | None) -> tuple[Tensor, ImageObjective]:
-        """The style's latents, and what guides pictures of a resolution; found at first need."""
-        settings = self.settings
-        if self.w is None:
-            self.w = invert_into_source(
-                self.generator,
-                self.encoders,
-                self.style,
-                self.image.inversion,
-                resolution=settings.resolution,
-                precision=settings.precision,
-                seed=settings.seed,
-                on_step=self.on_inversion,
-            )
+    def _objective(self, w: Tensor, resolution: int | None) -> ImageObjective:
+        """What guides pictures of a resolution; made at first need."""
         if resolution not in self.objectives:
             style = self.style_at_full_size if resolution is None else self.style
             with torch.no_grad():
-                inversion = self.generator.synthesis(self.w, resolution=resolution)
+                inversion = self.generator.synthesis(w, resolution=resolution)
             self.objectives[resolution] = ImageObjective(
                 self.encoders, self.image.guidance, style, inversion, self.bare
             )
-        return self.w, self.objectives[resolution]
+        return self.objectives[resolution]
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         settings, generator = self.settings, self.generator
-        w_style, objective = self._prepared(settings.resolution_at(step))
+        w_style = self.inversion.latents()
+        objective = self._objective(w_style, settings.resolution_at(step))
         w, source = self.sources.at(step)
         with torch.no_grad():
             references = self._references(w_style, step)

@@ -14,9 +14,10 @@ import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from domainvec.adaptation.adversary import (
@@ -30,7 +31,8 @@ from domainvec.adaptation.adversary import (
 )
 from domainvec.adaptation.drawing import draw_step, encoding, synthesize, synthesize_batches
 from domainvec.adaptation.image import digest
-from domainvec.adaptation.inversion import invert_into_source, require_inverted
+from domainvec.adaptation.inversion import SourceInversion
+from domainvec.adaptation.knee import KneeWatch
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.precision import Precision, native_precision
 from domainvec.adaptation.presets import default_training
@@ -40,6 +42,8 @@ from domainvec.adaptation.running import (
     AdaptationEncoder,
     Checkpointing,
     Run,
+    Watch,
+    Watches,
     describe,
     finish_runs,
     untrained,
@@ -86,7 +90,7 @@ def adapt_to_images(
     discriminator: Discriminator | None = None,
     adversary: Adversary | None = None,
     text_weight: float = 1.0,
-    steps: int | None = None,
+    steps: int | Literal["auto"] | None = None,
     seed: int = 0,
     guidance: Guidance | None = None,
     parameterization: str | None = None,
@@ -127,7 +131,7 @@ def adapt_to_images(
         adversary: how the pictures guide, how the discriminator learns, and what keeps the source's faces; by
             default what goes with `guidance` (`default_adversary`).
         text_weight: of the text's losses beside the adversary's.
-        steps: how many steps of Adam; this and the next arguments are as in `adapt`.
+        steps: how many steps of Adam, or "auto"; this and the next arguments are as in `adapt`.
         seed: of all randomness.
         guidance: the text's losses; by default what suits the encoders.
         parameterization: as in `adapt`.
@@ -171,8 +175,8 @@ def adapt_to_images(
         )
     if check_every < 1:
         raise InputError(f"check_every is {check_every}, expected 1 or more")
-    if isinstance(steps, str):
-        raise InputError(f"steps is {steps!r}, expected a number: only a text or one picture has a knee")
+    if steps == "auto" and not encoders:
+        raise InputError("steps is 'auto', which watches what an encoder sees; got none: expected a number")
     real, names = _real(images, generator.resolution)
     device = next(generator.parameters()).device
     target = target if target is None or isinstance(target, str) else tuple(target)
@@ -229,18 +233,26 @@ def adapt_to_images(
         encoders if objectives or adversary.distances > 0 else (), bare, compares=compares_sources(adversary)
     )
     sources = SourceSide(generator, settings, viewer, about)
-    loss = _PicturesLoss(
+    inverting = SourceInversion(
         generator,
         encoders,
-        settings,
-        sources,
-        start.domain,
         real,
-        objectives,
-        opponent,
-        require_inverted(inverted, len(real), generator),
-        on_inversion or (lambda *_: None),
+        adversary.inversion,
+        precision=settings.precision,
+        seed=seed,
+        on_step=on_inversion or (lambda *_: None),
+        known=inverted,
     )
+    loss = _PicturesLoss(
+        generator, encoders, settings, sources, start.domain, real, objectives, opponent, inverting
+    )
+    copies = CopyWatch(generator, real, adversary, start.domain.vector, check_every, settings.steps)
+    watch: Watch = copies
+    if settings.until_knee:
+        with torch.no_grad():
+            wanted = [F.normalize(encoder.encode_images(real).mean(0), dim=0) for encoder in encoders]
+        knee = KneeWatch(generator, encoders, wanted, start.domain.vector, resolution=generator.resolution)
+        watch = Watches(copies, knee)
     run = Run(
         loss,
         settings,
@@ -250,17 +262,15 @@ def adapt_to_images(
         untrained=start,
         checkpointing=checkpointing,
         callback=callback,
-        memory=loss,
-        watch=CopyWatch(generator, real, adversary, start.domain.vector, check_every, settings.steps),
+        memory=opponent,
+        inversion=inverting if adversary.pairs > 0 else None,
+        watch=watch,
     )
     return finish_runs([run])[0]
 
 
 class _PicturesLoss:
-    """The loss of a step, before which the discriminator, if there is one, takes its own.
-
-    It remembers the discriminator, and the latents that the pictures were inverted to.
-    """
+    """The loss of a step, before which the discriminator, if there is one, takes its own."""
 
     def __init__(
         self,
@@ -272,25 +282,13 @@ class _PicturesLoss:
         real: Tensor,
         objectives: Mapping[str, tuple[Objective, float]],
         opponent: Opponent | None,
-        inverted: Tensor | None,
-        on_inversion: Callable[[int, float], object],
+        inversion: SourceInversion,
     ) -> None:
         assert settings.images is not None
         self.adversary = settings.images.adversary
         self.generator, self.encoders, self.settings = generator, encoders, settings
-        self.sources, self.on_inversion = sources, on_inversion
+        self.sources, self.inversion = sources, inversion
         self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
-        self.inverted = inverted
-
-    def state(self) -> dict[str, Tensor]:
-        kept = {} if self.opponent is None else self.opponent.state()
-        return kept if self.inverted is None else kept | {"inverted": self.inverted}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        if self.opponent is not None:
-            self.opponent.restore(state)
-        if "inverted" in state:
-            self.inverted = state["inverted"].to(self.real.device)
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         settings, generator, weights = self.settings, self.generator, self.adversary
@@ -299,7 +297,7 @@ class _PicturesLoss:
             self._warm_up(self.opponent, domain)
         w, source = self.sources.at(step)
         rows = self._paired(step)
-        batches = [w, self._inversions()[rows]] if len(rows) else [w]
+        batches = [w, self.inversion.latents()[rows]] if len(rows) else [w]
         adapted, *repeated = (
             images.float() for images in synthesize_batches(generator, settings, batches, step, domain)
         )
@@ -311,9 +309,9 @@ class _PicturesLoss:
             terms[name] = value
             total = total + weight * value
 
-        logits = {}
+        learnt = {}
         if self.opponent is not None:
-            logits = self.opponent.learn(adapted)
+            learnt = self.opponent.learn(adapted)
             value = self.opponent.judge(adapted, step_rng(settings.seed, step, "drawn"))
             add("adversarial", weights.weight, value)
         if repeated:
@@ -334,8 +332,7 @@ class _PicturesLoss:
                 said, parts = objective.compare(seen, source)
                 total = total + weight * said
                 terms |= {f"{kind}_{name}": part for name, part in parts.items()}
-        told = {name: term.detach() for name, term in terms.items()}
-        return total, told | {f"logit_{name}": value for name, value in logits.items()}
+        return total, {name: term.detach() for name, term in terms.items()} | learnt
 
     def _warm_up(self, opponent: Opponent, domain: Domain) -> None:
         while opponent.count < self.adversary.warmup_steps:
@@ -350,20 +347,6 @@ class _PicturesLoss:
         count = _PAIRS if self.adversary.pairs > 0 else 0
         rng = step_rng(self.settings.seed, step, "pairs")
         return torch.randperm(len(self.real), generator=rng)[:count].to(self.real.device)
-
-    def _inversions(self) -> Tensor:
-        """Latents whose unadapted pictures are like the pictures, (M, num_ws, w_dim); found at first need."""
-        if self.inverted is None:
-            self.inverted = invert_into_source(
-                self.generator,
-                self.encoders,
-                self.real,
-                self.adversary.inversion,
-                precision=self.settings.precision,
-                seed=self.settings.seed,
-                on_step=self.on_inversion,
-            )
-        return self.inverted
 
 
 @torch.no_grad()

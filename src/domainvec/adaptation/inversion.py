@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ _SMALLEST = 8
 _SMALLEST_WITH_EDGES = 32
 _RIDGE = 0.03
 _AT_ONCE = 4  # pictures
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,155 @@ class Inversion:
             raise InputError(f"the inversion's steps are {self.steps!r}; expected a whole number from 1")
         require_between(self, ["learning_rate", "recoloured", "edges", "pixels", "features", "prior"])
 
+    def steps_for(self, count: int) -> int:
+        """How many steps the inversion of so many pictures takes, which are inverted a few at a time."""
+        return self.steps * math.ceil(count / _AT_ONCE)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
 
 
-@torch.enable_grad()
+class SourceInversion:
+    """Pictures on their way into the source domain, a few at a time, which can be left and gone on with.
+
+    Args: those of `invert_into_source`; and `known`, latents that have been found already, or None.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoders: Sequence[ImageTextEncoder],
+        images: Tensor,
+        settings: Inversion,
+        *,
+        resolution: int | None = None,
+        precision: Precision = "float32",
+        seed: int = 0,
+        on_step: Callable[[int, float], object] = lambda step, loss: None,
+        known: Tensor | None = None,
+    ) -> None:
+        self.generator, self.encoders, self.images, self.settings = generator, encoders, images, settings
+        self.resolution, self.seed, self.on_step = resolution, seed, on_step
+        self._dtype = torch.bfloat16 if precision == "bfloat16" else None
+        self._device = generator.mapping.w_avg.device
+        self.found = self._none if known is None else require_inverted(known, len(images), generator)
+        self.step = 0
+        self._part: _Part | None = None
+        self._state: dict[str, Tensor] = {"found": self.found}
+
+    @property
+    def done(self) -> bool:
+        """Whether all pictures are inverted."""
+        return len(self.found) == len(self.images)
+
+    def latents(self) -> Tensor:
+        """Go on to the end: (M, num_ws, w_dim)."""
+        while not self.done:
+            self.advance()
+        return self.found
+
+    @torch.enable_grad()
+    def advance(self) -> None:
+        """Do one step."""
+        settings, part = self.settings, self._part or self._begin()
+        step = self.step % settings.steps
+        rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
+        part.optimizer.param_groups[0]["lr"] = rate
+        loss = self._loss(part)
+        (part.moved.grad,) = torch.autograd.grad(loss, part.moved)
+        part.optimizer.step()
+        self.step += 1
+        if step + 1 == settings.steps:
+            self.found = torch.cat([self.found, self._latents(part.moved).detach()])
+            self._part = None
+        self._state = {"found": self.found, "step": torch.tensor(self.step), **self._midway()}
+        self.on_step(self.step, loss.item())
+
+    def state(self) -> dict[str, Tensor]:
+        """What has been found, and how far the pictures are that are under way, as of the last whole step."""
+        return self._state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self._state = {name: tensor.to(self._device) for name, tensor in state.items()}
+        self.found, self.step = self._state["found"], int(state.get("step", 0))
+        if "moved" in state:
+            part = self._begin(self._state["moved"])
+            part.optimizer.state[part.moved] = {
+                "step": torch.tensor(float(self.step % self.settings.steps)),
+                **{name: self._state[name].clone() for name in _MOMENTS},
+            }
+
+    def _midway(self) -> dict[str, Tensor]:
+        if self._part is None:
+            return {}
+        moved, moments = self._part.moved, self._part.optimizer.state[self._part.moved]
+        return {"moved": moved.detach().clone(), **{name: moments[name].clone() for name in _MOMENTS}}
+
+    def _begin(self, moved: Tensor | None = None) -> _Part:
+        """Take the next few pictures, from the average on or from where they were."""
+        images = self.images[len(self.found) : len(self.found) + _AT_ONCE]
+        with torch.no_grad():
+            seen = [e.encode_images(images) for e in self.encoders] if self.settings.features > 0 else []
+        if moved is None:
+            shape = (len(images), self.generator.num_ws, len(self._components[1]))
+            moved = torch.zeros(shape, device=self._device)
+        moved = moved.clone().requires_grad_()
+        optimizer = torch.optim.Adam([moved], self.settings.learning_rate, betas=(0.9, 0.95))
+        self._part = _Part(images, seen, moved, optimizer)
+        return self._part
+
+    def _loss(self, part: _Part) -> Tensor:
+        settings, images = self.settings, part.images
+        drawn = self.generator.synthesis(
+            self._latents(part.moved), resolution=self.resolution, dtype=self._dtype
+        ).float()
+        loss = settings.prior * part.moved.square().mean()
+        if settings.recoloured > 0:
+            loss = loss + settings.recoloured * _pyramid(drawn, images, _recoloured_difference)
+        if settings.edges > 0 and images.shape[-1] >= _SMALLEST_WITH_EDGES:
+            loss = loss + settings.edges * edge_loss(drawn, images)
+        if settings.pixels > 0:
+            loss = loss + settings.pixels * _pyramid(drawn, images, _difference)
+        if settings.features > 0:
+            for encoder, wanted in zip(self.encoders, part.seen, strict=True):
+                cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
+                loss = loss + settings.features / len(self.encoders) * (1 - cosine)
+        return loss
+
+    def _latents(self, moved: Tensor) -> Tensor:
+        mean, basis = self._components
+        latents: Tensor = mean + moved @ basis
+        return latents
+
+    @cached_property
+    def _components(self) -> tuple[Tensor, Tensor]:
+        """The mean of w, (w_dim,), and its greatest principal components, scaled by deviation, (K, w_dim)."""
+        rng = torch.Generator().manual_seed(self.seed)
+        z = torch.randn(_SAMPLES, self.generator.z_dim, generator=rng)
+        with torch.no_grad():
+            w = self.generator.mapping(z.to(self._device))[:, 0].double().cpu()
+        variances, directions = torch.linalg.eigh(torch.cov(w.T))
+        kept = min(_COMPONENTS, len(variances))
+        basis = (directions[:, -kept:] * variances[-kept:].clamp(min=0).sqrt()).T
+        return w.mean(0).to(self._device, torch.float32), basis.to(self._device, torch.float32)
+
+    @property
+    def _none(self) -> Tensor:
+        w_avg = self.generator.mapping.w_avg
+        return torch.zeros(0, self.generator.num_ws, len(w_avg), device=self._device)
+
+
+class _Part(NamedTuple):
+    """Pictures that are under way, what the encoders see in them, and how far their latents have moved."""
+
+    images: Tensor
+    seen: list[Tensor]
+    moved: Tensor
+    optimizer: torch.optim.Adam
+
+
 def invert_into_source(
     generator: Generator,
     encoders: Sequence[ImageTextEncoder],
@@ -93,57 +238,28 @@ def invert_into_source(
         resolution: at which pictures are made; the generator's own by default.
         precision: of the generator's feature maps.
         seed: of the noise that the components are taken from.
-        on_step: called after each step with the number of steps done and the loss; a few pictures are
-            inverted at a time, and the number goes on from those to the next.
+        on_step: called after each step with the number of steps done, of `settings.steps_for(M)`, and the
+            loss.
 
     Returns: (M, num_ws, w_dim).
     """
-    device = generator.mapping.w_avg.device
-    dtype = torch.bfloat16 if precision == "bfloat16" else None
-    rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(_SAMPLES, generator.z_dim, generator=rng)
-    with torch.no_grad():
-        w = generator.mapping(z.to(device))[:, 0].double().cpu()
-    mean = w.mean(0)
-    variances, directions = torch.linalg.eigh(torch.cov(w.T))
-    kept = min(_COMPONENTS, len(variances))
-    basis = (directions[:, -kept:] * variances[-kept:].clamp(min=0).sqrt()).T.to(device, torch.float32)
-    mean = mean.to(device, torch.float32)
-    found = []
-    for number, part in enumerate(torch.split(images, _AT_ONCE)):
-        with torch.no_grad():
-            described = [encoder.encode_images(part) for encoder in encoders if settings.features > 0]
-        moved = torch.zeros(len(part), generator.num_ws, kept, device=device, requires_grad=True)
-        optimizer = torch.optim.Adam([moved], settings.learning_rate, betas=(0.9, 0.95))
-        for step in range(settings.steps):
-            rate = settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
-            optimizer.param_groups[0]["lr"] = rate
-            drawn = generator.synthesis(mean + moved @ basis, resolution=resolution, dtype=dtype).float()
-            loss = settings.prior * moved.square().mean()
-            if settings.recoloured > 0:
-                loss = loss + settings.recoloured * _pyramid(drawn, part, _recoloured_difference)
-            if settings.edges > 0 and part.shape[-1] >= _SMALLEST_WITH_EDGES:
-                loss = loss + settings.edges * edge_loss(drawn, part)
-            if settings.pixels > 0:
-                loss = loss + settings.pixels * _pyramid(drawn, part, _difference)
-            if settings.features > 0:
-                for encoder, wanted in zip(encoders, described, strict=True):
-                    cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
-                    loss = loss + settings.features / len(encoders) * (1 - cosine)
-            (moved.grad,) = torch.autograd.grad(loss, moved)
-            optimizer.step()
-            on_step(number * settings.steps + step + 1, loss.item())
-        found.append((mean + moved @ basis).detach())
-    return torch.cat(found)
+    return SourceInversion(
+        generator,
+        encoders,
+        images,
+        settings,
+        resolution=resolution,
+        precision=precision,
+        seed=seed,
+        on_step=on_step,
+    ).latents()
 
 
-def require_inverted(inverted: Tensor | None, count: int, generator: Generator) -> Tensor | None:
+def require_inverted(inverted: Tensor, count: int, generator: Generator) -> Tensor:
     """Give known latents of pictures on the generator's device.
 
     Raises: ShapeError unless there is one for each picture and layer.
     """
-    if inverted is None:
-        return None
     w_avg = generator.mapping.w_avg
     expected = (count, generator.num_ws, len(w_avg))
     if inverted.shape != expected:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from domainvec import __version__
 from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
+from domainvec.adaptation.inversion import SourceInversion
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
@@ -53,6 +55,43 @@ class Watch(Memory, Protocol):
 
     def record(self) -> dict[str, Any]:
         """What was seen, as JSON can hold it."""
+
+
+class Watches:
+    """Several that look on: the first that has a reason ends the run, and chooses."""
+
+    def __init__(self, *watches: Watch) -> None:
+        self.watches = watches
+        self.ended_by = -1
+
+    def __call__(self, progress: Progress, domain: Domain) -> str | None:
+        """Let all look; the first reason ends the run."""
+        reasons = [watch(progress, domain) for watch in self.watches]
+        found = [index for index, reason in enumerate(reasons) if reason is not None]
+        if not found:
+            return None
+        self.ended_by = found[0]
+        return reasons[self.ended_by]
+
+    def choose(self, progress: Progress) -> Tensor:
+        """The choice of who ended the run, or the last vector."""
+        return progress.vector if self.ended_by < 0 else self.watches[self.ended_by].choose(progress)
+
+    def record(self) -> dict[str, Any]:
+        """What all have seen."""
+        return {name: seen for watch in self.watches for name, seen in watch.record().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """What all keep."""
+        kept = {f"{i}.{k}": v for i, watch in enumerate(self.watches) for k, v in watch.state().items()}
+        return kept | {"ended_by": torch.tensor(self.ended_by)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.ended_by = int(state["ended_by"])
+        for index, watch in enumerate(self.watches):
+            mark = f"{index}."
+            watch.restore({k.removeprefix(mark): v for k, v in state.items() if k.startswith(mark)})
 
 
 @dataclass(frozen=True)
@@ -106,6 +145,7 @@ class Run:
         checkpointing: where to keep how far the run is.
         callback: called after each step.
         memory: what the loss keeps from step to step; it goes into the checkpoint.
+        inversion: of pictures, which is done before the first step; it goes into the checkpoint, too.
         watch: who may end the run before its last step.
 
     Raises: AdaptationError if the checkpoint is broken or of another run.
@@ -123,12 +163,14 @@ class Run:
         checkpointing: Checkpointing,
         callback: Callback | None,
         memory: Memory | None = None,
+        inversion: SourceInversion | None = None,
         watch: Watch | None = None,
     ) -> None:
         self.settings, self.generator, self.encoders = settings, generator, encoders
         self.sources = sources
         self._template, self._finish = untrained.domain, untrained.form.finish
-        self._checkpointing, self._callback, self._watch = checkpointing, callback, watch
+        self._checkpointing, self._callback = checkpointing, callback
+        self._inversion, self._watch = inversion, watch
         template, mask = untrained.domain, untrained.mask
         self._identity = {
             "generator": template.metadata["generator_fingerprint"],
@@ -139,8 +181,6 @@ class Run:
         path = checkpointing.path
         if checkpointing.resume and path is not None and Path(path).exists():
             start = load_checkpoint(path, self._identity, like=template.vector)
-        self._saved_step = start.step or -1
-        self._begins = not checkpointing.resume
 
         def masked(vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
             return loss(vector if mask is None else vector * mask, step)  # No gradient: zero under Adam.
@@ -148,8 +188,11 @@ class Run:
         def stop(latest: Progress) -> str | None:
             return None if watch is None else watch(latest, template.with_vector(latest.vector))
 
-        memories = {name: each for name, each in (("loss", memory), ("watch", watch)) if each is not None}
-        self._trainer = Trainer(masked, settings, start, memories=memories, stop=stop)
+        memories = {"loss": memory, "inversion": inversion, "watch": watch}
+        kept = {name: each for name, each in memories.items() if each is not None}
+        self._trainer = Trainer(masked, settings, start, memories=kept, stop=stop)
+        self._begins = not checkpointing.resume
+        self._saved = self._stands() if start.step or start.state else (-1, 0)
 
     @property
     def done(self) -> bool:
@@ -157,10 +200,15 @@ class Run:
         return self._trainer.done
 
     def step(self) -> None:
-        """Do one step.
+        """Do one step, and before the first one the inversion.
 
         Raises: AdaptationError if the loss stops being finite.
         """
+        if self._inversion is not None:
+            while not self._inversion.done:
+                self._inversion.advance()
+                if self._inversion.step % self._checkpointing.every == 0:
+                    self.save()
         self._trainer.step()
         if self.done or self._trainer.progress.step % self._checkpointing.every == 0:
             self.save()
@@ -172,14 +220,20 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint, unless that is done."""
-        latest = self._trainer.progress
-        path = self._checkpointing.path
-        if path is not None and latest.step > self._saved_step:
-            if self._begins and Path(path).exists():
-                os.replace(path, f"{os.fspath(path)}.old")  # Whoever forgot to resume loses nothing.
-            self._begins = False
-            save_checkpoint(path, latest, self._identity)
-            self._saved_step = latest.step
+        latest, path = self._trainer.progress, self._checkpointing.path
+        if path is None or self._stands() <= self._saved:
+            return
+        if self._begins and Path(path).exists():
+            os.replace(path, f"{os.fspath(path)}.old")  # Whoever forgot to resume loses nothing.
+        self._begins = False
+        if self._inversion is not None and not latest.step:
+            latest = replace(latest, state={f"inversion.{k}": v for k, v in self._inversion.state().items()})
+        save_checkpoint(path, latest, self._identity)
+        self._saved = self._stands()
+
+    def _stands(self) -> tuple[int, int]:
+        """How many steps are done, and how many of the inversion."""
+        return self._trainer.progress.step, 0 if self._inversion is None else self._inversion.step
 
     def result(self) -> AdaptationResult:
         """Give what the run has led to."""

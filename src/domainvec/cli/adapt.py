@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -10,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from domainvec.cli.arguments import Debug, Device, GeneratorName, Threads, file_name, with_suffix
+from domainvec.cli.arguments import (
+    Debug,
+    Device,
+    GeneratorName,
+    Steps,
+    Threads,
+    file_name,
+    parse_steps,
+    with_suffix,
+)
 
 # Each bundled generator has encoders that were taught its world; for any other, there is CLIP.
 _ENCODERS = {"faces": ("faces-clip", "faces-clip-robust")}
@@ -92,13 +100,7 @@ def adapt(
             help="The domain file; a picture and a record go beside it.  [default: named by the target]",
         ),
     ] = None,
-    steps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="How many steps; auto ends when quality stops to rise.  [default: what suits the encoder]",
-        ),
-    ] = None,
+    steps: Steps = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     encoder: Annotated[
         list[str] | None,
@@ -184,9 +186,7 @@ def adapt(
     was stopped goes on with --resume.
     """
     targets = targets or []
-    count = None if steps is None or steps == "auto" else _whole_number(steps)
-    if steps == "auto" and to_images is not None:
-        raise typer.BadParameter("with --to-images, give a number", param_hint="--steps")
+    count = parse_steps(steps)
     if to_image is not None and to_images is not None:
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and to_image is None and to_images is None:
@@ -235,7 +235,7 @@ def adapt(
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
     usual = adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
-    total = 2 * usual if steps == "auto" else (count or usual)
+    total = 2 * usual if count == "auto" else (count or usual)
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
     said = [repr(" / ".join(targets))] if targets else []
@@ -271,7 +271,7 @@ def adapt(
                 draw_preview(step, loss, parts, domain)
 
             common: dict[str, Any] = {
-                "steps": "auto" if steps == "auto" else total,
+                "steps": count or total,
                 "seed": seed,
                 "guidance": chosen,
                 "parameterization": parameterization,
@@ -296,7 +296,7 @@ def adapt(
                     text,
                     source,
                     text_weight=1.0 if text_weight is None else text_weight,
-                    on_inversion=tell_inversion(),
+                    on_inversion=tell_inversion(adaptation.Inversion().steps),
                     **size,
                     **common,
                 )
@@ -316,7 +316,7 @@ def adapt(
                     discriminator=opponent,
                     adversary=adversary,
                     text_weight=1.0 if text_weight is None else text_weight,
-                    on_inversion=tell_inversion(),
+                    on_inversion=tell_inversion(adversary.inversion.steps_for(len(folder))),
                     **common,
                 )
             else:
@@ -336,9 +336,3 @@ def adapt(
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
     typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")
-
-
-def _whole_number(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
-        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor auto", param_hint="--steps")
-    return int(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domainvec.cli.adapt import default_encoders, describe_generator
-from domainvec.cli.arguments import Debug, Device, GeneratorName, Threads, file_name
+from domainvec.cli.arguments import Debug, Device, GeneratorName, Steps, Threads, file_name, parse_steps
 
 if TYPE_CHECKING:
     from domainvec.domains import Domain
@@ -28,9 +28,7 @@ def adapt_many(
         list[str] | None,
         typer.Option(help="An image-text encoder; repeat it for several.  [default: the generator's]"),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="How many steps.  [default: what suits the encoder]")
-    ] = None,
+    steps: Steps = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     parameterization: Annotated[
         str | None, typer.Option(help="Which numbers are learnt.  [default: what suits the encoder]")
@@ -50,6 +48,7 @@ def adapt_many(
     are trained side by side. Each result is the one that `adapt` gives. The same command goes on where a
     stopped one was: domains whose files are there are not made again.
     """
+    count = parse_steps(steps)
     texts = _read(prompts)
     files = {text: output / f"{file_name(text)}.safetensors" for text in texts}
     missing = [text for text, file in files.items() if not file.exists()]
@@ -68,9 +67,11 @@ def adapt_many(
     model = dv.Generator.from_pretrained(generator, device=where)
     names = encoder or default_encoders(generator)
     encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
-    total = steps or default_training(default_guidance(encoders)).steps
+    usual = default_training(default_guidance(encoders)).steps
+    total = 2 * usual if count == "auto" else (count or usual)
     output.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"{len(missing)} domains, {total} steps each: {generator}, guided by {', '.join(names)}")
+    most = "at most " if count == "auto" else ""
+    typer.echo(f"{len(missing)} domains, {most}{total} steps each: {generator}, guided by {', '.join(names)}")
     done = dict.fromkeys(missing, 0)
     try:
         with step_progress(total * len(missing)) as report:
@@ -94,7 +95,7 @@ def adapt_many(
                     encoders,
                     [job(text) for text in group],
                     source=source,
-                    steps=total,
+                    steps=count or total,
                     seed=seed,
                     parameterization=parameterization,
                     source_pool=source_pool,

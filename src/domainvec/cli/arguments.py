@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,13 @@ AllowMismatch = Annotated[
         help="Take domains made for another generator, as long as the widths agree.",
     ),
 ]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="How many steps; auto ends when quality stops to rise.  [default: what suits the encoder]",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -56,6 +63,20 @@ def parse_seeds(text: str) -> list[int]:
             raise _bad_seeds(f"{text!r} is more than {_MAX_SEEDS:,} seeds")
         seeds.extend(range(first, last + 1))
     return seeds
+
+
+def parse_steps(text: str | None) -> int | Literal["auto"] | None:
+    """Read a number of steps, or "auto".
+
+    Raises: typer.BadParameter if the text is anything else.
+    """
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor auto", param_hint="--steps")
+    return int(text)
 
 
 def split_weight(text: str) -> tuple[Path, float | None]:

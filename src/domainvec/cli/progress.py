@@ -50,25 +50,26 @@ def step_progress(total: int) -> Iterator[Report]:
 
 
 def _lines(total: int) -> Report:
-    began = time.monotonic()
-    first: int | None = None
+    began, first = 0.0, 0
 
     def report(step: int, loss: float) -> None:
-        nonlocal first
-        if first is None:
-            first = step - 1
+        nonlocal began, first
+        if not began:  # What was done before this step says nothing of how long one takes.
+            began, first = time.monotonic(), step
         if step == total or step % max(1, total // 10) == 0:
-            left = (time.monotonic() - began) / (step - first) * (total - step)
-            typer.echo(f"step {step}/{total}  loss {loss:.3f}  {left:.0f} s left", err=True)
+            line = f"step {step}/{total}  loss {loss:.3f}"
+            if step > first:
+                line += f"  {(time.monotonic() - began) / (step - first) * (total - step):.0f} s left"
+            typer.echo(line, err=True)
 
     return report
 
 
-def tell_inversion() -> Report:
-    """Say on standard error how an inversion gets on: at its beginning and each fiftieth step."""
+def tell_inversion(total: int) -> Report:
+    """Say on standard error how an inversion of so many steps gets on: at its beginning and each fiftieth."""
 
     def report(step: int, loss: float) -> None:
         if step == 1 or step % 50 == 0:
-            typer.echo(f"inverting the picture: step {step}  loss {loss:.3f}", err=True)
+            typer.echo(f"inverting into the source domain: step {step}/{total}  loss {loss:.3f}", err=True)
 
     return report
