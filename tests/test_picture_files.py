@@ -46,6 +46,10 @@ def test_grey_alpha_and_small_ones(tmp_path):
     Image.new("P", (20, 20)).save(tmp_path / "icon.gif")
     said = PictureFile.read(tmp_path / "icon.gif").describe(64)
     assert "enlarged to 64 × 64 px" in said and "little detail" in said
+    frames = [Image.new("L", (64, 64), shade) for shade in (10, 200, 250)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    moving = PictureFile.read(tmp_path / "moving.gif")
+    assert "the first of its 3 pictures" in moving.describe(64) and moving.square(64).max() < -0.9
     deep = np.full((8, 8), 40000, np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     picture = PictureFile.read(tmp_path / "deep.png")

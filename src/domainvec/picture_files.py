@@ -86,7 +86,9 @@ def decode(path: Path) -> tuple[Image.Image, tuple[str, ...]]:
             with Image.open(path, formats=FORMATS) as file:
                 turned = file.getexif().get(_ORIENTATION, 1) in range(2, 9)
                 picture, notes = _rgb(ImageOps.exif_transpose(file))
-                return picture, ("turned as its EXIF says", *notes) if turned else notes
+                count = getattr(file, "n_frames", 1)
+                first = (f"the first of its {count} pictures",) if count > 1 else ()
+                return picture, (*first, *(("turned as its EXIF says",) if turned else ()), *notes)
     except UnidentifiedImageError:
         raise InputError(f"no picture; expected one of {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

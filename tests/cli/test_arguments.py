@@ -53,6 +53,15 @@ def test_the_weight_is_what_follows_the_last_colon(text, file, weight):
     assert split_weight(text) == (Path(file), weight)
 
 
+def test_what_follows_a_file_and_is_no_number_is_refused(tmp_path):
+    file = tmp_path / "a.safetensors"
+    file.touch()
+    with pytest.raises(typer.BadParameter, match=r"'half' after .*a.safetensors is no number: write .*:0\.5"):
+        split_weight(f"{file}:half")
+    (tmp_path / "a.safetensors:half").touch()
+    assert split_weight(f"{file}:half") == (tmp_path / "a.safetensors:half", None)
+
+
 @pytest.mark.parametrize("text", ["", ":0.5"])
 def test_a_weight_needs_a_file(text):
     with pytest.raises(typer.BadParameter, match="names no file"):

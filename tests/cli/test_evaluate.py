@@ -119,6 +119,7 @@ def test_the_bundled_models(run, tmp_path):
         (["--reference", "{tmp}"], 1, "has 0 pictures that can be read; expected at least 8"),
         (["--truncation", "nan"], 1, "truncation"),
         (["--features", "inception", "--reference", "{pictures}"], 1, "domainvec[metrics]"),
+        (["--features", "judge"], 2, "give --reference FOLDER to compare with"),
         (["--template", "nothing to fill"], 1, "exactly one"),
     ],
 )

@@ -31,6 +31,11 @@ def test_a_domain(run, tmp_path):
     assert facts["metadata"]["target"] == "a sketch"
 
 
+def test_several_texts_are_told_apart(run, tmp_path):
+    Domain([torch.zeros(4)], {"target": ["a zombie", "an undead"]}).save(tmp_path / "x.safetensors")
+    assert "a zombie, an undead" in run("info", tmp_path / "x.safetensors")[1]
+
+
 def test_an_encoder(run, tiny_encoder_folder):
     code, out, _ = run("info", tiny_encoder_folder, "--json")
     facts = json.loads(out)

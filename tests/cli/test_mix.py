@@ -49,6 +49,7 @@ def test_domains_of_different_generators_need_insisting(run, tmp_path, files):
 
 def test_other_widths_cannot_be_mixed(run, tmp_path, files):
     Domain([torch.zeros(5)]).save(tmp_path / "wide.safetensors")
-    code, _, err = run("mix", f"{files['a']}:1", f"{tmp_path / 'wide.safetensors'}:1", "-o", tmp_path / "mix")
+    wide = tmp_path / "wide.safetensors"
+    code, _, err = run("mix", f"{files['a']}:1", f"{wide}:1", "-o", tmp_path / "mix")
     assert code == 1
-    assert err.startswith("error: ")
+    assert err.startswith(f"error: {wide} does not go with {files['a']}: ")

@@ -181,7 +181,8 @@ def test_a_judge_that_cannot_be_read_is_left_out_unless_needed(tiny_generator, s
         measure(tiny_generator, sketch, worlds=["zombie"])
 
 
-def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world, monkeypatch):
+@pytest.fixture
+def known_pairs(monkeypatch):
     from domainvec.evaluation import FacePairs
 
     def known(generator, seed, count, **options):
@@ -189,9 +190,26 @@ def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world
         return FacePairs(generator.mapping(z[:, :8]), z)
 
     monkeypatch.setattr("domainvec.evaluation.measuring.pairs_for", known)
+
+
+def test_the_first_faces_true_drawings_and_reference_pictures_are_shown(
+    tiny_generator, sketch, judge, world, reference, known_pairs, of_faces
+):
+    options = {"judge": judge, "draw": world, "worlds": ["sketch"], "features": "judge"}
+    evaluation = measure(tiny_generator, sketch, reference=reference, **options)
+    (row,) = evaluation.domains
+    truth = world(latents(range(3, 13), 8), "sketch", 16)
+    assert torch.equal(row.truth, truth.mul(127.5).add(127.5).round().to(torch.uint8))
+    assert torch.equal(evaluation.reference, torch.cat(list(reference.pictures(16, 4))))
+    (row,) = measure(tiny_generator, sketch, truncation=0.5, **options | {"features": "auto"}).domains
+    assert row.truth is None  # Their faces are others.
+
+
+def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world, known_pairs):
     evaluation = measure(tiny_generator, sketch, 0.5 * sketch, judge=judge, draw=world, worlds=["sketch"])
     for row in evaluation.domains:
         assert row.report.name == "sketch" and row.report.count == 10
+        assert row.truth is None  # The generator knows nothing of this world's faces.
         assert row.truth_figures()["identity"] == row.report.identity.agreement
         assert row.truth_reaches()["frechet"] == row.report.frechet_floor
     assert evaluation.domains[1].report.paired_distance != evaluation.domains[0].report.paired_distance

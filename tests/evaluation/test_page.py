@@ -68,6 +68,7 @@ def evaluation(*rows, **changes):
             "samples": 16,
             "encoder": None,
             "templates": ["{}"] * 9,
+            "reference": "drawings",
             "version": "0.1.0",
         },
         notes=("LPIPS was left out",),
@@ -109,6 +110,12 @@ def test_pictures_are_inside():
     page = Reader(render_page(evaluation(row(pictures=grey), before=grey)))
     sources = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
     assert len(sources) == 4  # before and after, eight and eight
+    many = evaluation(row("a-b", truth=grey), row("c"), row("d"), row("e"), row("f"), reference=grey)
+    page = Reader(render_page(many))
+    labels = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert labels[:3] == ["before", "a-b", "the true drawings for a-b"]
+    assert labels[-1] == "from the reference folder drawings"
+    assert "a b, c, d and 2 more" in page.text and "Chosen" in render_page(many, title="Chosen")
     for source in sources:
         head, data = source.split(",")
         assert head == "data:image/jpeg;base64"

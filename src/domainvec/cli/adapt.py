@@ -220,12 +220,15 @@ def adapt(
     from domainvec.cli.networks import load_networks
     from domainvec.cli.progress import step_progress, tell_inversion
     from domainvec.domains import Domain
+    from domainvec.domains.parameterizations import find_parameterization
     from domainvec.encoders import Encoder
     from domainvec.guidance.objective import default_guidance
     from domainvec.guidance.settings import FACES, PUBLISHED
     from domainvec.picture_files import PictureFile, PictureFolder
     from domainvec.stylegan2 import Generator
 
+    if parameterization is not None:
+        find_parameterization(parameterization)
     where = prepare(device, threads)
     picture = None if to_image is None else PictureFile.read(to_image)
     folder = None if to_images is None else PictureFolder.read(to_images)

@@ -86,7 +86,7 @@ def split_weight(text: str) -> tuple[Path, float | None]:
 
     Returns: the file, and its weight or None.
 
-    Raises: typer.BadParameter if the file's name is missing.
+    Raises: typer.BadParameter if the file's name is missing, or what follows it is no number.
     """
     name, colon, tail = text.rpartition(":")
     try:
@@ -96,6 +96,8 @@ def split_weight(text: str) -> tuple[Path, float | None]:
     file = text if weight is None else name
     if not file:
         raise typer.BadParameter(f"{text!r} names no file: write FILE:NUMBER")
+    if weight is None and colon and not Path(text).exists() and Path(name).exists():
+        raise typer.BadParameter(f"{tail!r} after {name} is no number: write {name}:0.5")
     return Path(file), weight
 
 

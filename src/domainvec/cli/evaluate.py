@@ -97,6 +97,8 @@ def evaluate(
     One row for each domain, all of the same faces. In a cell, the value before adapting stands left of the
     arrow. docs/evaluate.md says what each figure means.
     """
+    if features is not FeaturesChoice.AUTO and reference is None:
+        raise typer.BadParameter("give --reference FOLDER to compare with", param_hint="--features")
     for path, suffix in ((as_json, ".json"), (as_html, ".html")):
         if path is not None and (path.suffix.lower() != suffix or path.is_dir()):
             raise typer.BadParameter(

@@ -129,5 +129,6 @@ def _short(value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value) and len(value) > 3:
         return f"{value[0]}, {value[1]}, … ({len(value)})"
     if isinstance(value, list):
-        return " ".join(str(item) for item in value)
+        texts = any(isinstance(item, str) for item in value)
+        return (", " if texts else " ").join(str(item) for item in value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from functools import reduce
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +28,16 @@ def mix(
     from domainvec.domains import Domain
     from domainvec.errors import DomainError
 
-    domain = reduce(operator.add, [weight * Domain.load(file) for file, weight in weighted])
+    (first, weight), *others = weighted
+    domain = weight * Domain.load(first)
+    for file, weight in others:
+        try:
+            domain = domain + weight * Domain.load(file)
+        except DomainError as error:
+            raise DomainError(
+                f"{file} does not go with {first}: {error}. Domains can be mixed that were made for one "
+                "generator; `domainvec info` says which it was"
+            ) from error
     made_for = domain.metadata.get("generator_fingerprint")
     if isinstance(made_for, list) and not allow_mismatch:
         raise DomainError(

@@ -126,6 +126,7 @@ class DomainFigures:
         notes: what a reader has to know.
         metadata: what the file says of itself; anyone may have written it.
         pictures: some of the adapted pictures, (N, 3, H, W) uint8.
+        truth: true drawings of the same faces, where the world's domain was named and they are known.
     """
 
     name: str
@@ -143,6 +144,7 @@ class DomainFigures:
     notes: tuple[str, ...]
     metadata: Mapping[str, Any] = field(repr=False)
     pictures: Tensor = field(repr=False, compare=False)
+    truth: Tensor | None = field(default=None, repr=False, compare=False)
 
     def truth_figures(self) -> dict[str, Estimate]:
         """What the report says, by the keys of TRUTH_FIGURES; empty without one."""
@@ -193,6 +195,7 @@ class Evaluation:
         notes: what was left out and why.
         skipped: files of the reference folder that are no pictures, each with the reason.
         before: some pictures of the generator itself, (N, 3, H, W) uint8, the faces of `pictures`.
+        reference: some of the reference folder's pictures, (N, 3, H, W) uint8, if there was one.
     """
 
     domains: tuple[DomainFigures, ...]
@@ -200,6 +203,7 @@ class Evaluation:
     notes: tuple[str, ...]
     skipped: Mapping[str, str]
     before: Tensor = field(repr=False, compare=False)
+    reference: Tensor | None = field(default=None, repr=False, compare=False)
 
     def measured(self) -> tuple[Figure, ...]:
         """Those of FIGURES that any of the domains has."""

@@ -141,10 +141,15 @@ def measure_domains(
     )
     look = _Look(encoder, seer, device)
     before = look(_drawn(generator, w, None, batch_size))
-    compared = None
+    compared = shown = None
     if reference is not None and seer is not None:
-        pictures = reference.pictures(generator.resolution, batch_size)
-        compared = torch.cat([seer.of(batch).cpu() for batch in pictures])
+        seen: list[Tensor] = []
+        shown = torch.empty(0, dtype=torch.uint8)
+        for batch in reference.pictures(generator.resolution, batch_size):
+            seen.append(seer.of(batch).cpu())
+            if len(shown) < _SHOWN:
+                shown = torch.cat([shown, _reduced(batch)])[:_SHOWN]
+        compared = torch.cat(seen)
         width = compared.shape[1]
         if min(len(compared), samples) <= width:
             notes.append(
@@ -175,7 +180,11 @@ def measure_domains(
             row.report = evaluate_domain(
                 generator, candidate.domain, world, judge, count=samples, seed=seed, pairs=pairs, draw=draw
             )
-        measured.append(row.finished(view))
+        truth = None
+        if world and of_faces and truncation == 1:
+            z = latents(range(seed, seed + min(samples, _SHOWN)), generator.z_dim)
+            truth = _bytes(draw(z, world, view.pictures.shape[-1]))
+        measured.append(row.finished(view, truth))
     return Evaluation(
         domains=tuple(measured),
         settings={
@@ -199,6 +208,7 @@ def measure_domains(
         notes=tuple(notes),
         skipped={} if reference is None else reference.skipped,
         before=before.pictures[:_SHOWN],
+        reference=shown,
     )
 
 
@@ -344,7 +354,7 @@ class _Row:
         known = names & set(judge.names)
         return known.pop() if len(known) == 1 else None
 
-    def finished(self, view: _View) -> DomainFigures:
+    def finished(self, view: _View, truth: Tensor | None) -> DomainFigures:
         domain = self.candidate.domain
         return DomainFigures(
             name=self.candidate.name,
@@ -362,6 +372,7 @@ class _Row:
             notes=tuple(self.notes),
             metadata=domain.metadata,
             pictures=view.pictures[:_SHOWN],
+            truth=truth,
         )
 
 

@@ -22,6 +22,7 @@ _SIDES = (160, 128, 96, 64, 48)  # pixels of a picture, the largest that fits is
 _MAX_DETAILS = 20_000  # characters of a domain's metadata
 _MAX_DETAILS_BYTES = 240_000  # of all metadata, escaped
 _MAX_DOMAINS_DETAILED = 12
+_NAMED = 4  # domains in the title, at most
 _ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "near": "near the reference value"}
 
 _STYLE = """
@@ -47,7 +48,7 @@ overflow-wrap:anywhere}summary{cursor:pointer}footer{margin-top:3rem;color:var(-
 """
 
 
-def render_page(evaluation: Evaluation, *, title: str = "Domains, measured") -> str:
+def render_page(evaluation: Evaluation, *, title: str | None = None) -> str:
     """Write an evaluation as one HTML page that shows what it says without any other file.
 
     It has no script, and forbids any by its content policy. What a domain file says of itself is shown as
@@ -55,12 +56,12 @@ def render_page(evaluation: Evaluation, *, title: str = "Domains, measured") -> 
 
     Args:
         evaluation: what was measured.
-        title: of the page.
+        title: of the page; by default the domains' names.
 
     Returns:
         the page, below 1 MB.
     """
-    shown = title if len(evaluation.domains) > 1 else _named(evaluation.domains[0].name)
+    shown = title or _enumerated([_named(each.name) for each in evaluation.domains])
     settings = evaluation.settings
     parts = [
         f"<h1>{_text(shown)}</h1>",
@@ -131,6 +132,13 @@ def _named(name: str) -> str:
     return name.replace("_", " ").replace("-", " ")
 
 
+def _enumerated(names: Sequence[str]) -> str:
+    """Name a few things, and count the others."""
+    few = names if len(names) <= _NAMED else names[: _NAMED - 1]
+    rest = len(names) - len(few)
+    return ", ".join(few) + (f" and {rest} more" if rest else "")
+
+
 def _lead(evaluation: Evaluation) -> str:
     settings = evaluation.settings
     name = settings.get("generator") or settings["generator_fingerprint"]
@@ -153,14 +161,20 @@ def _notes(evaluation: Evaluation) -> list[str]:
 
 
 def _strips(evaluation: Evaluation) -> list[str]:
-    """Rows of pictures, as large as the page's size allows: before, and below it each domain."""
+    """Rows of pictures, as large as the page's size allows: before, each domain, and what it should be."""
     blocks = 2 if len(evaluation.domains) == 1 else 1
     rows = []
     for block in range(blocks):
         faces = slice(block * _COLUMNS, (block + 1) * _COLUMNS)
         if len(evaluation.before[faces]):
             rows.append(("before", evaluation.before[faces]))
-            rows += [(each.name, each.pictures[faces]) for each in evaluation.domains]
+            for each in evaluation.domains:
+                rows.append((each.name, each.pictures[faces]))
+                if each.truth is not None:
+                    rows.append((f"the true drawings for {each.name}", each.truth[faces]))
+    if evaluation.reference is not None:
+        name = evaluation.settings.get("reference")
+        rows.append((f"from the reference folder {name}", evaluation.reference[:_COLUMNS]))
     encoded: list[str] = []
     for side in _SIDES:
         encoded = [_encoded(pictures, side) for _, pictures in rows]

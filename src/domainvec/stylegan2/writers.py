@@ -87,7 +87,8 @@ def save_rosinality(
         )
     if generator.z_dim != generator.w_dim:
         raise InputError(
-            f"z has width {generator.z_dim} and w {generator.w_dim}; rosinality's form wants the same"
+            f"z has width {generator.z_dim} and w {generator.w_dim}, which rosinality's form wants to be the "
+            "same: name a folder instead, for safetensors"
         )
     content: dict[str, object] = {"g_ema": _generator_state(generator)}
     content["latent_avg"] = generator.mapping.w_avg.detach().float().cpu().clone()
