@@ -90,6 +90,7 @@ def test_the_published_rows_were_made_at_the_published_rates(fidelity) -> None:
     assert {(row["way"], row["domain"]) for row in rows} == {
         (way, name) for way in fidelity.WAYS for name in fidelity.DOMAINS
     }
+    assert len(rows) == len(fidelity.WAYS) * 10 * len(fidelity.DOMAINS) * 3
     for row in rows:
         way, form = row["way"], row["parameterization"]
         case = fidelity.Case(way, form, row["domain"], row["seed"], rates[f"{way} {form}"])
