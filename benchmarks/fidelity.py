@@ -28,7 +28,7 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -40,6 +40,7 @@ from torch import Tensor
 import domainvec as dv
 import synthfaces
 from domainvec.adaptation import Inversion, invert_into_source
+from domainvec.adaptation.adversary import FACES_ADVERSARY
 from domainvec.adaptation.precision import native_precision
 from domainvec.adaptation.presets import ROBUST_TRAINING
 from domainvec.domains import PARAMETERIZATIONS
@@ -213,6 +214,7 @@ def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path)
     elif way == "image":
         result = dv.adapt_to_image(world.generator, world.encoders, world.guides(name, 1), **settings)
     else:
+        settings["adversary"] = replace(FACES_ADVERSARY, reinversions=options.reinversions)
         result = dv.adapt_to_images(world.generator, world.guides(name, 10), world.encoders, **settings)
     seconds = inverting + time.monotonic() - started - measuring
     if seed == 0 and case.form == PICTURED and WAYS[way]:  # domains.py has the grids of texts
@@ -508,6 +510,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
+    parser.add_argument(
+        "--reinversions", type=int, default=0, help="from ten drawings; the default of this way is 3"
+    )
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
     parser.add_argument(
         "--factor",

@@ -7,7 +7,7 @@ from PIL import Image
 
 import domainvec as dv
 from domainvec.adaptation import Adversary, Inversion
-from domainvec.adaptation.inversion import invert_into_source
+from domainvec.adaptation.inversion import SourceInversion, invert_into_source
 from domainvec.errors import AdaptationError, InputError, ShapeError
 from domainvec.guidance import FACES, FACES_IMAGE, MIND_THE_GAP, PUBLISHED, ImageGuidance, Objective
 
@@ -222,3 +222,25 @@ def test_inversion_looks_past_colours(generator, encoder) -> None:
         return 1 - torch.nn.functional.cosine_similarity(*(each.flatten() for each in colours), dim=0)
 
     assert distance() < 0.5 * distance(recoloured=0.0, pixels=1.0)
+
+
+def test_an_inversion_goes_on_through_a_domain_from_where_it_is(generator, encoder) -> None:
+    rng = torch.Generator().manual_seed(1)
+    true = generator.mapping(torch.randn(5, 8, generator=rng)).detach()
+    domain = dv.Domain([0.5 * torch.randn(width, generator=rng) for width in generator.conv_channels])
+    pictures = generator.synthesis(true, domain).detach()
+    known = true + 0.3 * torch.randn(true.shape, generator=rng)  # which no principal components span
+    inversion = SourceInversion(generator, [encoder], pictures, Inversion(), known=known)
+    assert inversion.done and torch.equal(inversion.latents(), known)
+
+    def distance() -> float:
+        return (generator.synthesis(inversion.latents(), domain) - pictures).abs().mean().item()
+
+    before = distance()
+    inversion.refine(domain, Inversion(steps=1, learning_rate=1e-9))
+    torch.testing.assert_close(inversion.latents(), known)
+    inversion.refine(domain, Inversion(steps=60, learning_rate=0.1, recoloured=0, pixels=1, prior=0))
+    assert distance() < 0.5 * before
+    other = SourceInversion(generator, [encoder], pictures, Inversion(), known=known)
+    other.restore(inversion.state())
+    assert torch.equal(other.latents(), inversion.latents())

@@ -154,7 +154,28 @@ def test_inversions_that_are_killed_go_on_from_the_checkpoint(tmp_path, generato
     assert_equal_runs(whole, resumed)
 
 
+def test_pictures_are_inverted_again_through_the_domain_and_resumed(tmp_path, generator, few) -> None:
+    inversion = Inversion(steps=3)
+    adversary = Adversary(pairs=10, warmup_steps=1, inversion=inversion, reinversions=2)
+    assert adversary.reinverts_at(6) == {2, 3} and replace(adversary, pairs=0).reinverts_at(6) == set()
+    assert default_adversary(FACES).reinverts_at(240) == {40, 80, 120}
+    arguments = {**QUICK, "adversary": adversary, "steps": 6, "learning_rate": 0.05}
+    whole = dv.adapt_to_images(generator, few, **arguments)
+    once = dv.adapt_to_images(generator, few, **arguments | {"adversary": replace(adversary, reinversions=0)})
+    same = [a["loss"] == b["loss"] for a, b in zip(whole.history, once.history, strict=True)]
+    assert same == [True, True, False, False, False, False]
+    for stop in (2, 3):  # before the first one, and between the two
+        path = tmp_path / f"{stop}.ckpt"
+        with pytest.raises(Killed):
+            dv.adapt_to_images(generator, few, callback=kill_at(stop), checkpoint=path, **arguments)
+        assert_equal_runs(
+            whole, dv.adapt_to_images(generator, few, checkpoint=path, resume=True, **arguments)
+        )
+
+
 def test_something_has_to_see_the_pictures(generator, few) -> None:
+    with pytest.raises(InputError, match=r"reinversions is 1\.5; expected a whole number"):
+        Adversary(reinversions=1.5)
     with pytest.raises(InputError, match="nothing sees the pictures"):
         Adversary(weight=0)
     with pytest.raises(InputError, match="resemblance and distance consistency need an encoder"):

@@ -32,6 +32,10 @@ _NARROWEST = 16
 _MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps of each weight
 
 
+# Its colours are the domain's already, so that pixels are compared as they are.
+_THROUGH_A_DOMAIN = Inversion(steps=40, learning_rate=0.05, recoloured=0.0, pixels=1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adversary:
     """How the adversary learns, and its weight.
@@ -52,6 +56,9 @@ class Adversary:
         pairs: weight of the difference between some of the pictures and what the domain makes of their
             inversions (after Mind the GAP, arXiv:2110.08398, eq. 3).
         inversion: how the pictures' nearest ones in the source domain are found, if `pairs` has a weight.
+        reinversions: how often, evenly over the first half of the steps, they are found anew: through the
+            domain as it then stands, which knows by then what the pictures have in common.
+        reinversion: how that is done, from where they are.
         distances: weight of CDC's distance consistency (Ojha et al. 2021, arXiv:2104.06820), in the encoders'
             embeddings; 0 does without.
         edges: weight of the edge-map correlation at 16 px with the source picture.
@@ -77,6 +84,8 @@ class Adversary:
     resemblance: float = 0.0
     pairs: float = 0.0
     inversion: Inversion = field(default_factory=Inversion)
+    reinversions: int = 0
+    reinversion: Inversion = field(default_factory=lambda: _THROUGH_A_DOMAIN)
     distances: float = 0.0
     edges: float = 0.0
     tones: float = 0.0
@@ -85,6 +94,12 @@ class Adversary:
     l2: float = 0.02
     copies: float = 0.3
     nearness: float = 0.5
+
+    def reinverts_at(self, steps: int) -> frozenset[int]:
+        """Before which of so many steps, counted from 0, the pictures are inverted again."""
+        if not self.pairs:
+            return frozenset()
+        return frozenset(round(steps * k / (2 * self.reinversions)) for k in range(1, self.reinversions + 1))
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -95,6 +110,8 @@ class Adversary:
         for name in ("r1_every", "adjust_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a whole number from 1")
+        if isinstance(self.reinversions, bool) or not isinstance(self.reinversions, int):
+            raise InputError(f"reinversions is {self.reinversions!r}; expected a whole number from 0")
         require_between(self, ["target", "start", "greatest", "copies", "nearness"], 1.0)
         require_between(
             self,
@@ -105,6 +122,7 @@ class Adversary:
                 "warmup_steps",
                 "resemblance",
                 "pairs",
+                "reinversions",
                 "distances",
                 "edges",
                 "tones",
@@ -120,7 +138,7 @@ class Adversary:
 
 
 FACES_ADVERSARY = Adversary(
-    weight=0.0, resemblance=1.0, pairs=100.0, edges=1.5, tones=1.0, changed=4.0, l2=0.001
+    weight=0.0, resemblance=1.0, pairs=100.0, reinversions=3, edges=1.5, tones=1.0, changed=4.0, l2=0.001
 )
 """For the small bundled encoders and generators without a discriminator of their own."""
 

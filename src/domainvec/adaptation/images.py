@@ -288,6 +288,7 @@ class _PicturesLoss:
         self.adversary = settings.images.adversary
         self.generator, self.encoders, self.settings = generator, encoders, settings
         self.sources, self.inversion = sources, inversion
+        self.reinverts_at = self.adversary.reinverts_at(settings.steps)
         self.template, self.real, self.objectives, self.opponent = template, real, objectives, opponent
 
     def __call__(self, vector: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -295,6 +296,8 @@ class _PicturesLoss:
         domain = self.template.with_vector(vector)
         if self.opponent is not None:
             self._warm_up(self.opponent, domain)
+        if step in self.reinverts_at:
+            self.inversion.refine(self.template.with_vector(vector.detach()), self.adversary.reinversion)
         w, source = self.sources.at(step)
         rows = self._paired(step)
         batches = [w, self.inversion.latents()[rows]] if len(rows) else [w]

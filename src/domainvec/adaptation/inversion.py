@@ -19,6 +19,7 @@ from domainvec.guidance.robust import edge_loss
 from domainvec.guidance.viewing import ImageTextEncoder
 
 if TYPE_CHECKING:
+    from domainvec.domains.domain import Domain
     from domainvec.stylegan2.network import Generator
 
 _SAMPLES = 2000
@@ -77,7 +78,10 @@ class Inversion:
 class SourceInversion:
     """Pictures on their way into the source domain, a few at a time, which can be left and gone on with.
 
-    Args: those of `invert_into_source`; and `known`, latents that have been found already, or None.
+    Args: those of `invert_into_source`; and
+        known: latents that have been found already, or None.
+        start: latents to begin from, in place of the average, (M, num_ws, w_dim).
+        domain: through which the pictures are looked at, in place of the source domain.
     """
 
     def __init__(
@@ -92,10 +96,12 @@ class SourceInversion:
         seed: int = 0,
         on_step: Callable[[int, float], object] = lambda step, loss: None,
         known: Tensor | None = None,
+        start: Tensor | None = None,
+        domain: Domain | None = None,
     ) -> None:
         self.generator, self.encoders, self.images, self.settings = generator, encoders, images, settings
-        self.resolution, self.seed, self.on_step = resolution, seed, on_step
-        self._dtype = torch.bfloat16 if precision == "bfloat16" else None
+        self.resolution, self.precision, self.seed, self.on_step = resolution, precision, seed, on_step
+        self.start, self.domain = start, domain
         self._device = generator.mapping.w_avg.device
         self.found = self._none if known is None else require_inverted(known, len(images), generator)
         self.step = 0
@@ -125,10 +131,26 @@ class SourceInversion:
         part.optimizer.step()
         self.step += 1
         if step + 1 == settings.steps:
-            self.found = torch.cat([self.found, self._latents(part.moved).detach()])
+            self.found = torch.cat([self.found, part.latents(self._components).detach()])
             self._part = None
         self._state = {"found": self.found, "step": torch.tensor(self.step), **self._midway()}
         self.on_step(self.step, loss.item())
+
+    def refine(self, domain: Domain, settings: Inversion) -> None:
+        """Invert all pictures again, from where they are, through a domain that is known meanwhile."""
+        again = SourceInversion(
+            self.generator,
+            self.encoders,
+            self.images,
+            settings,
+            resolution=self.resolution,
+            precision=self.precision,
+            seed=self.seed,
+            start=self.latents(),
+            domain=domain,
+        )
+        self.found = again.latents()
+        self._state = {**self._state, "found": self.found}
 
     def state(self) -> dict[str, Tensor]:
         """What has been found, and how far the pictures are that are under way, as of the last whole step."""
@@ -153,21 +175,27 @@ class SourceInversion:
 
     def _begin(self, moved: Tensor | None = None) -> _Part:
         """Take the next few pictures, from the average on or from where they were."""
-        images = self.images[len(self.found) : len(self.found) + _AT_ONCE]
+        rows = slice(len(self.found), len(self.found) + _AT_ONCE)
+        images = self.images[rows]
         with torch.no_grad():
             seen = [e.encode_images(images) for e in self.encoders] if self.settings.features > 0 else []
-        if moved is None:
-            shape = (len(images), self.generator.num_ws, len(self._components[1]))
-            moved = torch.zeros(shape, device=self._device)
-        moved = moved.clone().requires_grad_()
+        mean, basis = self._components
+        base, first = mean, torch.zeros(len(images), self.generator.num_ws, len(basis), device=self._device)
+        if self.start is not None:
+            first = (self.start[rows] - mean) @ torch.linalg.pinv(basis)
+            base = self.start[rows] - first @ basis  # With what no component can say.
+        moved = (first if moved is None else moved).clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], self.settings.learning_rate, betas=(0.9, 0.95))
-        self._part = _Part(images, seen, moved, optimizer)
+        self._part = _Part(images, seen, base, moved, optimizer)
         return self._part
 
     def _loss(self, part: _Part) -> Tensor:
         settings, images = self.settings, part.images
         drawn = self.generator.synthesis(
-            self._latents(part.moved), resolution=self.resolution, dtype=self._dtype
+            part.latents(self._components),
+            self.domain,
+            resolution=self.resolution,
+            dtype=torch.bfloat16 if self.precision == "bfloat16" else None,
         ).float()
         loss = settings.prior * part.moved.square().mean()
         if settings.recoloured > 0:
@@ -181,11 +209,6 @@ class SourceInversion:
                 cosine = (encoder.encode_images(drawn) * wanted).sum(1).mean()
                 loss = loss + settings.features / len(self.encoders) * (1 - cosine)
         return loss
-
-    def _latents(self, moved: Tensor) -> Tensor:
-        mean, basis = self._components
-        latents: Tensor = mean + moved @ basis
-        return latents
 
     @cached_property
     def _components(self) -> tuple[Tensor, Tensor]:
@@ -210,8 +233,14 @@ class _Part(NamedTuple):
 
     images: Tensor
     seen: list[Tensor]
+    base: Tensor
     moved: Tensor
     optimizer: torch.optim.Adam
+
+    def latents(self, components: tuple[Tensor, Tensor]) -> Tensor:
+        """Where the pictures are, (N, num_ws, w_dim)."""
+        latents: Tensor = self.base + self.moved @ components[1]
+        return latents
 
 
 def invert_into_source(
