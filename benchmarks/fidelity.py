@@ -511,7 +511,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120, help="of each run; the ways' own are 240")
     parser.add_argument("--batch-size", type=int, default=4, help="pictures a step; the ways' own is 8")
     parser.add_argument(
-        "--reinversions", type=int, default=0, help="from ten drawings; the default of this way is 3"
+        "--reinversions", type=int, default=0, help="from ten drawings (the way has 3); in another --runs"
     )
     parser.add_argument("--rates", action="store_true", help="choose the learning rates first")
     parser.add_argument(

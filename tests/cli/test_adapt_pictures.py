@@ -70,7 +70,20 @@ def test_a_folder_is_the_target(run, tmp_path, command):
     (folder / "notes.txt").write_text("hello")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     path = tmp_path / "few.safetensors"
-    options = ["--steps", 2, "--batch-size", 4, "--distances", 5, "--adversarial", 1, "-o", path]
+    options = [
+        "--steps",
+        2,
+        "--batch-size",
+        4,
+        "--distances",
+        5,
+        "--adversarial",
+        1,
+        "--reinversions",
+        1,
+        "-o",
+        path,
+    ]
     code, out, err = run(*command, "--to-images", folder, *options)
     assert code == 0, err
     assert "notes.txt: skipped, no picture" in err and "broken.jpg: skipped, " in err
@@ -79,6 +92,7 @@ def test_a_folder_is_the_target(run, tmp_path, command):
     about = Domain.load(path).metadata
     assert about["images"]["names"] == ["200.png", "30.png", "90.png"]
     assert about["images"]["adversary"]["distances"] == 5
+    assert about["images"]["adversary"]["reinversions"] == 1
     assert about["images"]["adversary"]["weight"] == 1
 
 
@@ -98,8 +112,9 @@ def test_steps_until_the_knee(run, tmp_path, command):
         (["--to-image", "a.png", "--to-images", "b"], "not both"),
         (["--to", "x", "--steps", "many"], "neither a number from 1 nor auto"),
         (["--to", "x", "--steps", "0"], "neither a number from 1 nor auto"),
-        (["--to", "x", "--distances", "1"], "only --to-images FOLDER has this weight"),
-        (["--to-image", "a.png", "--adversarial", "0"], "only --to-images FOLDER has this weight"),
+        (["--to", "x", "--distances", "1"], "this is for --to-images FOLDER alone"),
+        (["--to-image", "a.png", "--adversarial", "0"], "this is for --to-images FOLDER alone"),
+        (["--to-image", "a.png", "--reinversions", "0"], "this is for --to-images FOLDER alone"),
         (["--to", "x", "--text-weight", "2"], "give --to, and --to-image or --to-images"),
         (["--to-image", "a.png", "--text-weight", "2"], "give --to, and --to-image or --to-images"),
         (["--to-image", "x.preview.png", "-o", "x"], "would replace x.preview.png"),

@@ -32,8 +32,8 @@ _NARROWEST = 16
 _MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps of each weight
 
 
-# Its colours are the domain's already, so that pixels are compared as they are.
-_THROUGH_A_DOMAIN = Inversion(steps=40, learning_rate=0.05, recoloured=0.0, pixels=1.0)
+# A domain on its way has some of the pictures' colours, but not all.
+_THROUGH_A_DOMAIN = Inversion(steps=40, learning_rate=0.05, recoloured=0.5, pixels=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,6 +91,14 @@ def adapt(
         float | None,
         typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency.  [default: none]"),
     ] = None,
+    reinversions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="With --to-images: how often they are inverted again, through the domain on its way; "
+            "0 suits media, more suits characters.  [default: by the encoder]",
+        ),
+    ] = None,
     source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
     output: Annotated[
         Path | None,
@@ -193,9 +201,11 @@ def adapt(
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
     if (train_resolution is not None or full_size_fraction) and to_images is not None:
         raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
-    for option, weight in (("--adversarial", adversarial), ("--distances", distances)):
-        if weight is not None and to_images is None:
-            raise typer.BadParameter("only --to-images FOLDER has this weight", param_hint=option)
+    of_several = {"weight": adversarial, "distances": distances, "reinversions": reinversions}
+    for name, value in of_several.items():
+        if value is not None and to_images is None:
+            option = "--adversarial" if name == "weight" else f"--{name}"
+            raise typer.BadParameter("this is for --to-images FOLDER alone", param_hint=option)
     if text_weight is not None and (not targets or (to_image is None and to_images is None)):
         raise typer.BadParameter(
             "weighs a text beside pictures: give --to, and --to-image or --to-images",
@@ -304,8 +314,7 @@ def adapt(
                     **common,
                 )
             elif folder is not None:
-                weights = {"weight": adversarial, "distances": distances}
-                given: dict[str, Any] = {name: each for name, each in weights.items() if each is not None}
+                given: dict[str, Any] = {name: each for name, each in of_several.items() if each is not None}
                 adversary = replace(adaptation.default_adversary(chosen), **given)
                 opponent = load_networks(generator).discriminator if adversary.weight else None
                 if opponent is None and adversary.weight:
