@@ -443,17 +443,17 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], folder: Pa
     def steps(axis: Any, way: str) -> None:  # noqa: ANN401
         for form in PARAMETERIZATIONS:
             mine = [row for row in rows if (row["way"], row["parameterization"]) == (way, form)]
-            curves = {row["steps"]: [] for row in mine if not row["stopped"]}
-            for row in mine:
-                if not row["stopped"]:
-                    # What is cut at the end, such as all but the largest numbers, is in the last point.
-                    on_the_way = [point["distance"] for point in row["curve"][:-1]]
-                    curves[row["steps"]].append([1, *on_the_way, row["distance"]])
-            for steps, lines in curves.items():
-                means = torch.tensor(lines).mean(0)
-                axis.plot(
-                    torch.linspace(0, steps, len(means)), means, marker=".", color=colours[form], label=form
-                )
+            finished = [row for row in mine if not row["stopped"]]
+            for last in sorted({row["steps"] for row in finished}):
+                # What is cut at the end, such as all but the largest numbers, is in the last point.
+                curves = [
+                    [1, *(point["distance"] for point in row["curve"][:-1]), row["distance"]]
+                    for row in finished
+                    if row["steps"] == last
+                ]
+                means = torch.tensor(curves).mean(0)
+                at = torch.linspace(0, last, len(means))
+                axis.plot(at, means, marker=".", color=colours[form], label=form)
         axis.set(xlabel="steps", ylabel="distance to the true drawings")
 
     figure("quality", quality)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from domainvec.adaptation.adam import moments, put_back
 from domainvec.adaptation.inversion import Inversion
 from domainvec.adaptation.randomness import step_rng
 from domainvec.checks import require_between
@@ -29,7 +30,6 @@ _VIEWS = Augmentation(
 )
 _FRESH_WIDTHS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 _NARROWEST = 16
-_MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps of each weight
 
 
 # A domain on its way has some of the pictures' colours, but not all.
@@ -269,9 +269,7 @@ class Opponent:
         """Copies of the weights, of Adam's running means, of p and of the number of steps."""
         kept = {f"network.{name}": weight.detach().clone() for name, weight in self._weights().items()}
         for name, weight in self._weights().items():
-            for moment in _MOMENTS:
-                if moment in self.optimizer.state[weight]:
-                    kept[f"{moment}.{name}"] = self.optimizer.state[weight][moment].clone()
+            kept |= {f"{moment}.{name}": t for moment, t in moments(self.optimizer, weight).items()}
         kept["p"] = torch.tensor(self.views.p, dtype=torch.float64)
         kept["count"] = torch.tensor(self.count)
         return kept
@@ -283,10 +281,7 @@ class Opponent:
             for name, weight in self._weights().items():
                 weight.copy_(state[f"network.{name}"])
                 if self.count:
-                    self.optimizer.state[weight] = {
-                        "step": torch.tensor(float(self.count)),
-                        **{m: state[f"{m}.{name}"].to(weight.device, copy=True) for m in _MOMENTS},
-                    }
+                    put_back(self.optimizer, weight, self.count, state, f".{name}")
 
     def _weights(self) -> dict[str, nn.Parameter]:
         return dict(self.network.named_parameters())

@@ -40,6 +40,11 @@ def save_checkpoint(path: str | os.PathLike[str], progress: Progress, identity: 
     save_tensors(path, tensors, {"domainvec.adaptation": text})
 
 
+def earlier_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """Name the file that keeps the checkpoint of an earlier run when another starts anew."""
+    return Path(f"{os.fspath(path)}.old")
+
+
 def load_checkpoint(path: str | os.PathLike[str], identity: Mapping[str, Any], like: Tensor) -> Progress:
     """Read where a run stands.
 

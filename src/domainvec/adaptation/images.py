@@ -252,7 +252,7 @@ def adapt_to_images(
         with torch.no_grad():
             wanted = [F.normalize(encoder.encode_images(real).mean(0), dim=0) for encoder in encoders]
         knee = KneeWatch(generator, encoders, wanted, start.domain.vector, resolution=generator.resolution)
-        watch = Watches(copies, knee)
+        watch = Watches(copies=copies, knee=knee)
     run = Run(
         loss,
         settings,

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from domainvec.adaptation.adam import moments, put_back
 from domainvec.adaptation.precision import Precision
 from domainvec.checks import require_between
 from domainvec.errors import InputError, ShapeError
@@ -28,7 +29,6 @@ _SMALLEST = 8
 _SMALLEST_WITH_EDGES = 32
 _RIDGE = 0.03
 _AT_ONCE = 4  # pictures
-_MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam keeps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,10 @@ class SourceInversion:
         self.resolution, self.precision, self.seed, self.on_step = resolution, precision, seed, on_step
         self.start, self.domain = start, domain
         self._device = generator.mapping.w_avg.device
-        self.found = self._none if known is None else require_inverted(known, len(images), generator)
+        if known is None:
+            self.found = torch.zeros(0, generator.num_ws, generator.w_dim, device=self._device)
+        else:
+            self.found = require_inverted(known, len(images), generator)
         self.step = 0
         self._part: _Part | None = None
         self._state: dict[str, Tensor] = {"found": self.found}
@@ -131,7 +134,7 @@ class SourceInversion:
         part.optimizer.step()
         self.step += 1
         if step + 1 == settings.steps:
-            self.found = torch.cat([self.found, part.latents(self._components).detach()])
+            self.found = torch.cat([self.found, part.latents().detach()])
             self._part = None
         self._state = {"found": self.found, "step": torch.tensor(self.step), **self._midway()}
         self.on_step(self.step, loss.item())
@@ -162,16 +165,13 @@ class SourceInversion:
         self.found, self.step = self._state["found"], int(state.get("step", 0))
         if "moved" in state:
             part = self._begin(self._state["moved"])
-            part.optimizer.state[part.moved] = {
-                "step": torch.tensor(float(self.step % self.settings.steps)),
-                **{name: self._state[name].clone() for name in _MOMENTS},
-            }
+            put_back(part.optimizer, part.moved, self.step % self.settings.steps, self._state)
 
     def _midway(self) -> dict[str, Tensor]:
         if self._part is None:
             return {}
-        moved, moments = self._part.moved, self._part.optimizer.state[self._part.moved]
-        return {"moved": moved.detach().clone(), **{name: moments[name].clone() for name in _MOMENTS}}
+        moved = self._part.moved
+        return {"moved": moved.detach().clone(), **moments(self._part.optimizer, moved)}
 
     def _begin(self, moved: Tensor | None = None) -> _Part:
         """Take the next few pictures, from the average on or from where they were."""
@@ -186,13 +186,13 @@ class SourceInversion:
             base = self.start[rows] - first @ basis  # With what no component can say.
         moved = (first if moved is None else moved).clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], self.settings.learning_rate, betas=(0.9, 0.95))
-        self._part = _Part(images, seen, base, moved, optimizer)
+        self._part = _Part(images, seen, base, basis, moved, optimizer)
         return self._part
 
     def _loss(self, part: _Part) -> Tensor:
         settings, images = self.settings, part.images
         drawn = self.generator.synthesis(
-            part.latents(self._components),
+            part.latents(),
             self.domain,
             resolution=self.resolution,
             dtype=torch.bfloat16 if self.precision == "bfloat16" else None,
@@ -222,11 +222,6 @@ class SourceInversion:
         basis = (directions[:, -kept:] * variances[-kept:].clamp(min=0).sqrt()).T
         return w.mean(0).to(self._device, torch.float32), basis.to(self._device, torch.float32)
 
-    @property
-    def _none(self) -> Tensor:
-        w_avg = self.generator.mapping.w_avg
-        return torch.zeros(0, self.generator.num_ws, len(w_avg), device=self._device)
-
 
 class _Part(NamedTuple):
     """Pictures that are under way, what the encoders see in them, and how far their latents have moved."""
@@ -234,12 +229,13 @@ class _Part(NamedTuple):
     images: Tensor
     seen: list[Tensor]
     base: Tensor
+    basis: Tensor
     moved: Tensor
     optimizer: torch.optim.Adam
 
-    def latents(self, components: tuple[Tensor, Tensor]) -> Tensor:
+    def latents(self) -> Tensor:
         """Where the pictures are, (N, num_ws, w_dim)."""
-        latents: Tensor = self.base + self.moved @ components[1]
+        latents: Tensor = self.base + self.moved @ self.basis
         return latents
 
 

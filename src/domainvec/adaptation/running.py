@@ -13,12 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from domainvec import __version__
-from domainvec.adaptation.checkpoint import load_checkpoint, save_checkpoint, terminable
+from domainvec.adaptation.checkpoint import (
+    earlier_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    terminable,
+)
 from domainvec.adaptation.inversion import SourceInversion
 from domainvec.adaptation.pictures import Callback
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.training import Loss, Memory, Progress, Trainer
+from domainvec.adaptation.training import Loss, Memory, Progress, Trainer, restore_all, states
 from domainvec.domains.domain import Domain
 from domainvec.domains.layers import layer_mask
 from domainvec.domains.parameterizations import Parameterization, find_parameterization
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from domainvec.adaptation.sources import SourceSide
     from domainvec.stylegan2.network import Generator
 
+_NOTHING = (-1, 0)  # is saved: not even that no step is done
 _FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
 
 
@@ -60,38 +66,37 @@ class Watch(Memory, Protocol):
 class Watches:
     """Several that look on: the first that has a reason ends the run, and chooses."""
 
-    def __init__(self, *watches: Watch) -> None:
+    def __init__(self, **watches: Watch) -> None:
         self.watches = watches
-        self.ended_by = -1
+        self.ended_by: Watch | None = None
 
     def __call__(self, progress: Progress, domain: Domain) -> str | None:
         """Let all look; the first reason ends the run."""
-        reasons = [watch(progress, domain) for watch in self.watches]
-        found = [index for index, reason in enumerate(reasons) if reason is not None]
-        if not found:
-            return None
-        self.ended_by = found[0]
-        return reasons[self.ended_by]
+        reasons = [(watch, watch(progress, domain)) for watch in self.watches.values()]
+        for watch, reason in reasons:
+            if reason is not None:
+                self.ended_by = watch
+                return reason
+        return None
 
     def choose(self, progress: Progress) -> Tensor:
         """The choice of who ended the run, or the last vector."""
-        return progress.vector if self.ended_by < 0 else self.watches[self.ended_by].choose(progress)
+        return progress.vector if self.ended_by is None else self.ended_by.choose(progress)
 
     def record(self) -> dict[str, Any]:
         """What all have seen."""
-        return {name: seen for watch in self.watches for name, seen in watch.record().items()}
+        return {name: seen for watch in self.watches.values() for name, seen in watch.record().items()}
 
     def state(self) -> dict[str, Tensor]:
         """What all keep."""
-        kept = {f"{i}.{k}": v for i, watch in enumerate(self.watches) for k, v in watch.state().items()}
-        return kept | {"ended_by": torch.tensor(self.ended_by)}
+        ended = [watch is self.ended_by for watch in self.watches.values()]
+        return states(self.watches) | {"ended_by": torch.tensor(ended)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave."""
-        self.ended_by = int(state["ended_by"])
-        for index, watch in enumerate(self.watches):
-            mark = f"{index}."
-            watch.restore({k.removeprefix(mark): v for k, v in state.items() if k.startswith(mark)})
+        ended = state["ended_by"].tolist()
+        self.ended_by = next((w for w, it in zip(self.watches.values(), ended, strict=True) if it), None)
+        restore_all(self.watches, state)
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,7 @@ class Run:
         memories = {"loss": memory, "inversion": inversion, "watch": watch}
         kept = {name: each for name, each in memories.items() if each is not None}
         self._trainer = Trainer(masked, settings, start, memories=kept, stop=stop)
-        self._begins = not checkpointing.resume
-        self._saved = self._stands() if start.step or start.state else (-1, 0)
+        self._saved = self._stands() if start.step or start.state else _NOTHING
 
     @property
     def done(self) -> bool:
@@ -223,11 +227,10 @@ class Run:
         latest, path = self._trainer.progress, self._checkpointing.path
         if path is None or self._stands() <= self._saved:
             return
-        if self._begins and Path(path).exists():
-            os.replace(path, f"{os.fspath(path)}.old")  # Whoever forgot to resume loses nothing.
-        self._begins = False
+        if self._saved == _NOTHING and not self._checkpointing.resume and Path(path).exists():
+            os.replace(path, earlier_checkpoint(path))  # Whoever forgot to resume loses nothing.
         if self._inversion is not None and not latest.step:
-            latest = replace(latest, state={f"inversion.{k}": v for k, v in self._inversion.state().items()})
+            latest = replace(latest, state=states({"inversion": self._inversion}))
         save_checkpoint(path, latest, self._identity)
         self._saved = self._stands()
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from domainvec.adaptation.adam import moments, put_back
 from domainvec.adaptation.settings import AdaptationSettings
 from domainvec.errors import AdaptationError
 
@@ -26,6 +27,19 @@ class Memory(Protocol):
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave, which may have come to the CPU meanwhile."""
+
+
+def states(memories: Mapping[str, Memory]) -> dict[str, Tensor]:
+    """What memories keep, by their names and their own."""
+    return {f"{name}.{key}": t for name, memory in memories.items() for key, t in memory.state().items()}
+
+
+def restore_all(memories: Mapping[str, Memory], state: Mapping[str, Tensor]) -> None:
+    """Let each memory go on from what `states` gave, if it had kept anything."""
+    for name, memory in memories.items():
+        mark = f"{name}."
+        if kept := {key.removeprefix(mark): t for key, t in state.items() if key.startswith(mark)}:
+            memory.restore(kept)
 
 
 @dataclass(frozen=True)
@@ -91,15 +105,9 @@ class Trainer:
         self._vector = start.vector.clone().requires_grad_()
         self._optimizer = torch.optim.Adam([self._vector], lr=settings.learning_rate, betas=settings.betas)
         if start.step:
-            self._optimizer.state[self._vector] = {
-                "step": torch.tensor(float(start.step)),
-                "exp_avg": start.mean.clone(),
-                "exp_avg_sq": start.mean_square.clone(),
-            }
-        for name, memory in memories.items():
-            mark = f"{name}."
-            if kept := {key.removeprefix(mark): t for key, t in start.state.items() if key.startswith(mark)}:
-                memory.restore(kept)
+            kept = {"exp_avg": start.mean, "exp_avg_sq": start.mean_square}
+            put_back(self._optimizer, self._vector, start.step, kept)
+        restore_all(memories, start.state)
         self._began = time.perf_counter() - (start.history[-1]["seconds"] if start.history else 0.0)
 
     @property
@@ -127,19 +135,13 @@ class Trainer:
             "parts": {name: part.item() for name, part in parts.items()},
             "seconds": time.perf_counter() - self._began,
         }
-        moments = optimizer.state[vector]
+        kept = moments(optimizer, vector)
         progress = Progress(
-            vector.detach().clone(),
-            moments["exp_avg"].clone(),
-            moments["exp_avg_sq"].clone(),
-            [*progress.history, record],
+            vector.detach().clone(), kept["exp_avg"], kept["exp_avg_sq"], [*progress.history, record]
         )
         if (reason := self._stop(progress)) is not None:
             record["stopped"] = reason
-        kept = {
-            f"{name}.{key}": t for name, memory in self._memories.items() for key, t in memory.state().items()
-        }
-        self.progress = replace(progress, state=kept)
+        self.progress = replace(progress, state=states(self._memories))
 
 
 def _diverged(progress: Progress, settings: AdaptationSettings, value: Tensor) -> str:

@@ -215,7 +215,6 @@ def adapt(
     named = targets[0] if targets else f"like {pictured}"
     output = with_suffix(output or Path(file_name(named)), ".safetensors")
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
-    earlier = checkpoint.with_suffix(".ckpt.old")
     drawn = {path.resolve() for path in (output.with_suffix(".png"), preview)}
     if to_image is not None and to_image.resolve() in drawn:
         raise typer.BadParameter(f"the run's picture would replace {to_image}: name another", param_hint="-o")
@@ -226,6 +225,7 @@ def adapt(
     output.parent.mkdir(parents=True, exist_ok=True)
 
     from domainvec import adaptation
+    from domainvec.adaptation.checkpoint import earlier_checkpoint
     from domainvec.cli.machine import prepare
     from domainvec.cli.networks import load_networks
     from domainvec.cli.progress import step_progress, tell_inversion
@@ -247,8 +247,8 @@ def adapt(
     encoders = [Encoder.from_pretrained(name, device=where) for name in names]
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
-    usual = adaptation.default_training(chosen, image=bool(picture), images=bool(folder)).steps
-    total = 2 * usual if count == "auto" else (count or usual)
+    training = adaptation.default_training(chosen, image=bool(picture), images=bool(folder))
+    total = training.complete(steps=count)["steps"]
     small = model.resolution <= 256
     draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
     said = [repr(" / ".join(targets))] if targets else []
@@ -264,6 +264,7 @@ def adapt(
             typer.echo(f"{name}: skipped, {reason}", err=True)
     to = " and ".join(said)
     typer.echo(f"{source!r} to {to}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
+    earlier = earlier_checkpoint(checkpoint)
     if resume and not checkpoint.exists():
         typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
     elif checkpoint.exists() and not resume:
@@ -284,7 +285,7 @@ def adapt(
                 draw_preview(step, loss, parts, domain)
 
             common: dict[str, Any] = {
-                "steps": count or total,
+                "steps": count,
                 "seed": seed,
                 "guidance": chosen,
                 "parameterization": parameterization,
@@ -301,6 +302,7 @@ def adapt(
             }
             size: dict[str, Any] = {"resolution": train_resolution, "full_size_fraction": full_size_fraction}
             text = targets or None
+            share = 1.0 if text_weight is None else text_weight
             if picture is not None:
                 result = adaptation.adapt_to_image(
                     model,
@@ -308,7 +310,7 @@ def adapt(
                     picture,
                     text,
                     source,
-                    text_weight=1.0 if text_weight is None else text_weight,
+                    text_weight=share,
                     on_inversion=tell_inversion(adaptation.Inversion().steps),
                     **size,
                     **common,
@@ -327,7 +329,7 @@ def adapt(
                     source,
                     discriminator=opponent,
                     adversary=adversary,
-                    text_weight=1.0 if text_weight is None else text_weight,
+                    text_weight=share,
                     on_inversion=tell_inversion(adversary.inversion.steps_for(len(folder))),
                     **common,
                 )

@@ -67,8 +67,7 @@ def adapt_many(
     model = dv.Generator.from_pretrained(generator, device=where)
     names = encoder or default_encoders(generator)
     encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
-    usual = default_training(default_guidance(encoders)).steps
-    total = 2 * usual if count == "auto" else (count or usual)
+    total = default_training(default_guidance(encoders)).complete(steps=count)["steps"]
     output.mkdir(parents=True, exist_ok=True)
     most = "at most " if count == "auto" else ""
     typer.echo(f"{len(missing)} domains, {most}{total} steps each: {generator}, guided by {', '.join(names)}")
@@ -95,7 +94,7 @@ def adapt_many(
                     encoders,
                     [job(text) for text in group],
                     source=source,
-                    steps=count or total,
+                    steps=count,
                     seed=seed,
                     parameterization=parameterization,
                     source_pool=source_pool,
