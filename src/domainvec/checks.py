@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 
 from domainvec.errors import InputError
+
+_PACKAGE = Path(__file__).parent
 
 
 def require_between(settings: object, names: Iterable[str], greatest: float = math.inf) -> None:
@@ -21,3 +26,11 @@ def require_between(settings: object, names: Iterable[str], greatest: float = ma
             raise InputError(f"{name} is {value!r}, of the wrong type; expected {expected}")
         if not (0 <= value <= greatest and value < math.inf):
             raise InputError(f"{name} is {value!r}; expected {expected}")
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn, and point to the line outside this package that led here."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=depth)

@@ -32,13 +32,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
+    temporary = _temporary(final)
     try:
         yield temporary
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Make sure that `path` could be written with `atomic_path`; nothing is left behind but its folder.
+
+    Raises: OSError if it could not: the folder cannot be written to, or the name is too long.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(final)
+    temporary.write_bytes(b"")
+    temporary.unlink()
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
 
 
 def save_tensors(

@@ -1,34 +1,37 @@
-"""Adaptation: from a frozen generator and an encoder to a domain."""
+"""Adaptation: from a frozen generator and a target to a domain."""
 
 from __future__ import annotations
 
-from domainvec.adaptation.adversary import Adversary
-from domainvec.adaptation.image import adapt_to_image
-from domainvec.adaptation.images import adapt_to_images, default_adversary
-from domainvec.adaptation.inversion import Inversion, invert_into_source
-from domainvec.adaptation.pictures import before_after, previews
-from domainvec.adaptation.presets import PUBLISHED_TRAINING, ROBUST_TRAINING, Training, default_training
+from domainvec.adaptation.discriminator_trainer import DiscriminatorTraining
+from domainvec.adaptation.inversion import Inversion, invert
+from domainvec.adaptation.picture import Picture
+from domainvec.adaptation.pictures import Pictures
+from domainvec.adaptation.previews import before_after
 from domainvec.adaptation.result import AdaptationResult
-from domainvec.adaptation.running import training_resolution
-from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.adaptation.text import adapt, adapt_many
+from domainvec.adaptation.session import Progress, Session, run_together
+from domainvec.adaptation.shortcut import adapt
+from domainvec.adaptation.stopping import Plateau
+from domainvec.adaptation.target import Objective, Target
+from domainvec.adaptation.text import Text
+from domainvec.adaptation.training import PUBLISHED_TRAINING, ROBUST_TRAINING, Training
 
 __all__ = [
     "PUBLISHED_TRAINING",
     "ROBUST_TRAINING",
     "AdaptationResult",
-    "AdaptationSettings",
-    "Adversary",
+    "DiscriminatorTraining",
     "Inversion",
+    "Objective",
+    "Picture",
+    "Pictures",
+    "Plateau",
+    "Progress",
+    "Session",
+    "Target",
+    "Text",
     "Training",
     "adapt",
-    "adapt_many",
-    "adapt_to_image",
-    "adapt_to_images",
     "before_after",
-    "default_adversary",
-    "default_training",
-    "invert_into_source",
-    "previews",
-    "training_resolution",
+    "invert",
+    "run_together",
 ]

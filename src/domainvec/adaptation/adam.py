@@ -1,4 +1,4 @@
-"""What Adam (Kingma & Ba 2015, arXiv:1412.6980) keeps of a weight, taken out and put back."""
+"""Adam's state (Kingma & Ba 2015, arXiv:1412.6980) as named tensors, which a checkpoint can hold."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
-
-def moments(optimizer: torch.optim.Adam, weight: Tensor) -> dict[str, Tensor]:
-    """Copies of the running means of a weight's gradient and of its square, by name; none before a step."""
-    kept = optimizer.state[weight]
-    return {name: kept[name].clone() for name in _MOMENTS if name in kept}
-
-
-def put_back(
-    optimizer: torch.optim.Adam, weight: Tensor, steps: int, kept: Mapping[str, Tensor], mark: str = ""
-) -> None:
-    """Go on as after so many steps, with what `moments` gave; its names may end in a mark."""
-    optimizer.state[weight] = {
-        "step": torch.tensor(float(steps)),
-        **{name: kept[f"{name}{mark}"].to(weight.device, copy=True) for name in _MOMENTS},
+def optimizer_state(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    """Name the state of each parameter by its position and the state's name; empty before the first step."""
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    return {
+        f"{index}.{name}": value.detach()
+        for index, parameter in enumerate(parameters)
+        for name, value in optimizer.state[parameter].items()
     }
+
+
+def load_optimizer_state(optimizer: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_state` gave."""
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    for key, value in state.items():
+        index, name = key.split(".")
+        parameter = parameters[int(index)]
+        # Adam keeps the step count on the CPU.
+        device = "cpu" if name == "step" else parameter.device
+        optimizer.state[parameter][name] = value.to(device, copy=True)

@@ -1,4 +1,4 @@
-"""What an adaptation gives: the domain, and the record of how it came about."""
+"""The result of an adaptation: the domain, and a record of how it came about."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domainvec.adaptation.pictures import before_after
-from domainvec.adaptation.settings import AdaptationSettings
+from domainvec.adaptation.previews import before_after
+from domainvec.adaptation.training import Training
 from domainvec.domains.domain import Domain
 from domainvec.errors import InputError
 from domainvec.files import atomic_path
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 class AdaptationResult:
     """Result of an adaptation.
 
-    Args:
+    Attributes:
         domain: the domain, float32 numbers that float16 holds exactly, on the generator's device.
-        history: for each step a record of `step` (from 1), `loss`, `parts` (the losses before weighting) and
-            `seconds` since the start.
-        settings: what was asked for, defaults filled in.
+        history: a record of each step: `step` (from 1), `loss`, `terms` (the losses before weighting) and
+            `seconds` spent so far.
+        training: the settings of the loop, defaults filled in.
         seconds: how long the steps took, those before an interruption included.
-        generator: the generator it was made for.
-        stopped: why the run ended before its last step; None if it did not.
-        watched: what was seen on the way by what may end a run: its curve and what was chosen.
+        generator: the generator that the domain was made for.
+        stopped: why the training ended before its last step; None if it did not.
+        measured: what the stop rules measured; None without any.
     """
 
     domain: Domain
     history: list[dict[str, Any]]
-    settings: AdaptationSettings
+    training: Training
     seconds: float
     generator: Generator = field(repr=False, compare=False)
     stopped: str | None = None
-    watched: dict[str, Any] | None = None
+    measured: dict[str, Any] | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the domain file, and beside it a picture (.png) and a record of the run (.json).
+        """Write the domain file, and beside it a picture (.png) and a record of the training (.json).
 
-        The picture shows sixteen faces and the same ones adapted. The record holds losses, seconds and what
-        the domain's metadata says.
+        The picture shows sixteen images and the same ones adapted. The record holds losses, seconds and the
+        domain's metadata.
 
         Args:
             path: the domain file, `….safetensors`; existing files are replaced.
@@ -70,7 +70,7 @@ class AdaptationResult:
         }
         if self.stopped is not None:
             record["stopped"] = self.stopped
-        if self.watched is not None:
-            record["watched"] = self.watched
+        if self.measured is not None:
+            record["measured"] = self.measured
         with atomic_path(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

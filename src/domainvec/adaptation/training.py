@@ -1,156 +1,283 @@
-"""Adam on one vector, a step at a time, from wherever a run stands."""
+"""How to train: everything that the training loop needs besides networks and target, as one value."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Protocol
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import torch
-from torch import Tensor
 
-from domainvec.adaptation.adam import moments, put_back
-from domainvec.adaptation.settings import AdaptationSettings
-from domainvec.errors import AdaptationError
+from domainvec.adaptation.precision import Precision, native_precision
+from domainvec.adaptation.stopping import Plateau
+from domainvec.domains.parameterizations import PARAMETERIZATIONS, find_parameterization
+from domainvec.errors import InputError
+from domainvec.guidance.text import Guidance, default_guidance
+from domainvec.guidance.viewing import ImageTextEncoder
+from domainvec.stylegan2.network import Noise
 
-Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, Tensor]]]
-"""Takes the numbers (P,), which require gradients, and the step, from 0; gives a scalar and its parts."""
+if TYPE_CHECKING:
+    from domainvec.adaptation.target import Target
+    from domainvec.stylegan2.network import Generator
 
-
-class Memory(Protocol):
-    """Something that changes from step to step besides the vector."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Copies of all that is needed to go on from here."""
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave, which may have come to the CPU meanwhile."""
+_FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
 
 
-def states(memories: Mapping[str, Memory]) -> dict[str, Tensor]:
-    """What memories keep, by their names and their own."""
-    return {f"{name}.{key}": t for name, memory in memories.items() for key, t in memory.state().items()}
+class AdaptationEncoder(ImageTextEncoder, Protocol):
+    """What adaptation needs of an encoder besides what guidance does."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digits that tell its weights from others."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images that it looks at, in pixels."""
 
 
-def restore_all(memories: Mapping[str, Memory], state: Mapping[str, Tensor]) -> None:
-    """Let each memory go on from what `states` gave, if it had kept anything."""
-    for name, memory in memories.items():
-        mark = f"{name}."
-        if kept := {key.removeprefix(mark): t for key, t in state.items() if key.startswith(mark)}:
-            memory.restore(kept)
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands after a number of steps: all that is needed to go on.
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
-    Args:
-        vector: the numbers, (P,).
-        mean: Adam's running mean of their gradients, (P,).
-        mean_square: Adam's running mean of the gradients' squares, (P,).
-        history: for each step done a record of `step` (from 1), `loss`, `parts` (the losses before weighting)
-            and `seconds` since the start; the last one says in `stopped` why the run ended early, if it did.
-        state: what memories keep, by their names and their own.
+
+def _one_of(choices: object) -> str:
+    return "one of " + ", ".join(get_args(choices))
+
+
+def _require(name: str, value: object, fits: bool, expected: str) -> None:
+    if not fits:
+        raise InputError(f"{name} is {value!r}, expected {expected}")
+
+
+def _relative(learning_rate: float) -> dict[str, float]:
+    """Learning rates of all parameterizations in the ratios of the papers."""
+    return {name: learning_rate * each.relative_learning_rate for name, each in PARAMETERIZATIONS.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of the training loop; they are saved in every domain file.
+
+    Attributes:
+        parameterization: which numbers are trained, a name of `domainvec.domains.PARAMETERIZATIONS`; those of
+            low rank may carry another rank, as in "lora:16".
+        layers: train only these layers: coarse (0-3), middle (4-7), fine (from 8), numbers and ranges,
+            separated by commas (`domainvec.domains.parse_layers`); None for all.
+        steps: number of steps, at most.
+        plateau: stop once quality no longer improves; None to take all steps.
+        batch_size: images per step.
+        learning_rate: peak learning rate of Adam; or one for each parameterization, by name.
+        betas: of Adam.
+        warmup_steps: steps over which the learning rate rises to its peak.
+        decay_fraction: share of the steps, at the end, over which it falls to 5 % of the peak. Both are
+            linear.
+        style_mixing: probability that an image mixes the styles of two latents at a random layer.
+        truncation_psi: how far latents are drawn towards the mean; 1 for not at all.
+        noise: the generator's noise, "const", "random" or "none".
+        resolution: side in pixels at which synthesis stops, or "full" for the generator's own; layers above
+            it are not trained. None trains up to 256 px at full resolution, and larger generators at the
+            smallest power of two, from 256, that fills what the encoders look at.
+        full_size_fraction: share of the steps, at the end, in which synthesis goes on to full resolution.
+        precision: of feature maps and encoders, "float32" or "bfloat16"; None for bfloat16 on machines that
+            compute in it. The trained numbers are float32 either way.
+        source_pool: number of latents to train on, whose source images are embedded once and cached; 0 draws
+            new latents in every step.
+        seed: of all random numbers, from 0 to 2**63 - 1.
+
+    Raises: InputError if a value is out of range.
     """
 
-    vector: Tensor
-    mean: Tensor
-    mean_square: Tensor
-    history: list[dict[str, Any]] = field(default_factory=list)
-    state: dict[str, Tensor] = field(default_factory=dict)
+    parameterization: str = "modulation"
+    layers: str | None = None
+    steps: int = 300
+    plateau: Plateau | None = None
+    batch_size: int = 4
+    learning_rate: float | Mapping[str, float] = dataclasses.field(default_factory=lambda: _relative(0.1))
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = 0
+    decay_fraction: float = 0.0
+    style_mixing: float = 0.0
+    truncation_psi: float = 1.0
+    noise: Noise = "const"
+    resolution: int | Literal["full"] | None = None
+    full_size_fraction: float = 0.0
+    precision: Precision | None = None
+    source_pool: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        find_parameterization(self.parameterization)
+        for name, least in (("steps", 1), ("batch_size", 1), ("warmup_steps", 0), ("source_pool", 0)):
+            value = getattr(self, name)
+            _require(name, value, _is_whole(value) and value >= least, f"a whole number from {least}")
+        _require("noise", self.noise, self.noise in get_args(Noise), _one_of(Noise))
+        formats = (None, *get_args(Precision))
+        _require("precision", self.precision, self.precision in formats, _one_of(Precision))
+        _require("seed", self.seed, _is_whole(self.seed) and 0 <= self.seed < 2**63, "from 0 to 2**63 - 1")
+        if not isinstance(self.learning_rate, Mapping):
+            rate = self.learning_rate
+            _require("learning_rate", rate, _is_number(rate) and 0 < rate < math.inf, "above 0")
+        betas_fit = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _require("betas", self.betas, betas_fit, "two numbers in [0, 1)")
+        for name in ("decay_fraction", "full_size_fraction", "style_mixing", "truncation_psi"):
+            value = getattr(self, name)
+            _require(name, value, _is_number(value) and 0 <= value <= 1, "from 0 to 1")
+        if self.source_pool and self.noise == "random":
+            raise InputError("source_pool keeps images, but noise is 'random': expected 'const' or 'none'")
+        if self.plateau is not None and self.full_size_fraction:
+            raise InputError("full_size_fraction needs a last step, but steps is 'auto': expected a number")
 
     @classmethod
-    def start(cls, vector: Tensor) -> Progress:
-        """Stand before the first step."""
-        vector = vector.detach().clone()
-        return cls(vector, torch.zeros_like(vector), torch.zeros_like(vector))
+    def for_encoder(
+        cls,
+        encoder: ImageTextEncoder | Sequence[ImageTextEncoder],
+        target: Target | None = None,
+        guidance: Guidance | None = None,
+    ) -> Training:
+        """Choose the training that suits the encoders.
 
-    @property
-    def step(self) -> int:
-        """How many steps are done."""
-        return len(self.history)
-
-    @property
-    def stopped(self) -> str | None:
-        """Why the run ended before its last step; None if it did not."""
-        return self.history[-1].get("stopped") if self.history else None
-
-
-class Trainer:
-    """Minimizes a loss of one vector with Adam (Kingma & Ba 2015, arXiv:1412.6980).
-
-    Args:
-        loss: takes the vector (P,), which requires gradients, and the step, counted from 0; gives a scalar
-            and its parts.
-        settings: number of steps, learning rate and betas.
-        start: where to begin or to go on.
-        memories: what changes besides the vector, by name; it is restored from the start and kept after each
-            step.
-        stop: asked after each step; a reason ends the run.
-    """
-
-    def __init__(
-        self,
-        loss: Loss,
-        settings: AdaptationSettings,
-        start: Progress,
-        *,
-        memories: Mapping[str, Memory] = MappingProxyType({}),
-        stop: Callable[[Progress], str | None] = lambda progress: None,
-    ) -> None:
-        self.progress = start
-        self._loss, self._settings, self._memories, self._stop = loss, settings, memories, stop
-        self._vector = start.vector.clone().requires_grad_()
-        self._optimizer = torch.optim.Adam([self._vector], lr=settings.learning_rate, betas=settings.betas)
-        if start.step:
-            kept = {"exp_avg": start.mean, "exp_avg_sq": start.mean_square}
-            put_back(self._optimizer, self._vector, start.step, kept)
-        restore_all(memories, start.state)
-        self._began = time.perf_counter() - (start.history[-1]["seconds"] if start.history else 0.0)
-
-    @property
-    def done(self) -> bool:
-        """Whether there is no step left."""
-        return self.progress.stopped is not None or self.progress.step >= self._settings.steps
-
-    def step(self) -> None:
-        """Do one step, after which `progress` stands there.
-
-        Raises: AdaptationError if the loss or its gradient is not finite.
+        Args:
+            encoder: one encoder or several.
+            target: what to adapt to; a text by default.
+            guidance: the guidance of a text, if it is not the encoders' own.
         """
-        vector, optimizer, settings, progress = self._vector, self._optimizer, self._settings, self.progress
-        value, parts = self._loss(vector, progress.step)
-        if value.isfinite():
-            optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-        if vector.grad is None or not value.isfinite() or not vector.grad.isfinite().all():
-            raise AdaptationError(_diverged(progress, settings, value))
-        optimizer.param_groups[0]["lr"] = settings.learning_rate_at(progress.step)
-        optimizer.step()
-        record: dict[str, Any] = {
-            "step": progress.step + 1,
-            "loss": value.item(),
-            "parts": {name: part.item() for name, part in parts.items()},
-            "seconds": time.perf_counter() - self._began,
-        }
-        kept = moments(optimizer, vector)
-        progress = Progress(
-            vector.detach().clone(), kept["exp_avg"], kept["exp_avg_sq"], [*progress.history, record]
+        encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
+        guidance = default_guidance(encoders) if guidance is None else guidance
+        if guidance.augmentation is not None:
+            return ROBUST_TRAINING
+        return PUBLISHED_TRAINING if target is None else target.published_training
+
+    def replace(self, **changes: Any) -> Training:  # noqa: ANN401 -- the types of the fields
+        """Return a copy with other values.
+
+        Besides the fields' own types, `steps` may be "auto": stop at the plateau, after twice the steps at
+        the latest, at a constant learning rate. Random noise goes without a source pool by default.
+
+        Raises: InputError for an unknown name or a value out of range.
+        """
+        names = [field.name for field in fields(self)]
+        if unknown := changes.keys() - set(names):
+            raise InputError(f"training has no {', '.join(sorted(unknown))}; it has {', '.join(names)}")
+        if changes.get("noise") == "random":
+            changes.setdefault("source_pool", 0)
+        if changes.get("steps") == "auto":
+            automatic = {"plateau": Plateau(), "decay_fraction": 0.0}
+            changes = {**automatic, **changes, "steps": 2 * self.steps}
+        elif isinstance(changes.get("steps"), str):
+            raise InputError(f"steps is {changes['steps']!r}, expected a number or 'auto'")
+        return dataclasses.replace(self, **changes)
+
+    def resolve(self, generator: Generator, encoders: Sequence[AdaptationEncoder]) -> Training:
+        """Return a copy in which everything that depends on generator, encoders and machine is decided.
+
+        Raises: InputError if the generator has no such resolution.
+        """
+        rate = self.learning_rate
+        if isinstance(rate, Mapping):
+            name = self.parameterization.partition(":")[0]
+            if name not in rate:
+                raise InputError(f"learning_rate has no rate for {name!r}, only for {', '.join(rate)}")
+            rate = rate[name]
+        return dataclasses.replace(
+            self,
+            learning_rate=rate,
+            resolution=training_resolution(self.resolution, generator, encoders),
+            precision=self.precision or native_precision(next(generator.parameters()).device),
         )
-        if (reason := self._stop(progress)) is not None:
-            record["stopped"] = reason
-        self.progress = replace(progress, state=states(self._memories))
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        assert not isinstance(self.learning_rate, Mapping), "resolve() chooses one"
+        factor = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        decay_steps = self.decay_fraction * self.steps
+        if step >= self.steps - decay_steps:
+            factor *= max(0.05, (self.steps - step) / decay_steps)
+        return self.learning_rate * factor
+
+    def resolution_at(self, step: int) -> int | None:
+        """Side in pixels of the images of a step, counted from 0; None for the generator's own."""
+        assert isinstance(self.resolution, int), "resolve() chooses one"
+        return self.resolution if step < self.steps * (1 - self.full_size_fraction) else None
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Type of the feature maps, as `Generator.synthesis` takes it."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which encoders compute."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; `from_dict` is the inverse."""
+        values = asdict(self)
+        values["betas"] = list(self.betas)
+        if self.plateau is None:
+            del values["plateau"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Training:
+        """Build from plain values, as `to_dict` gives them and a domain's metadata holds them.
+
+        Raises: InputError for an unknown name or a value out of range.
+        """
+        plain = dict(values)
+        if plain.get("plateau") is not None:
+            plain["plateau"] = Plateau(**plain["plateau"])
+        return cls().replace(**plain)
 
 
-def _diverged(progress: Progress, settings: AdaptationSettings, value: Tensor) -> str:
-    what = "its gradient" if value.isfinite() else f"the loss is {value.item()}, which"
-    last = (
-        f"the last finite loss was {progress.history[-1]['loss']:.4g}" if progress.step else "none was finite"
-    )
-    return (
-        f"stopped at step {progress.step + 1} of {settings.steps}: {what} is not finite ({last}); try a "
-        f"learning rate below {settings.learning_rate:g}"
-        + (", or precision float32" if settings.precision != "float32" else "")
-    )
+def training_resolution(
+    wanted: int | Literal["full"] | None, generator: Generator, encoders: Sequence[AdaptationEncoder]
+) -> int:
+    """Side in pixels at which images are drawn in training (`Training.resolution`).
+
+    Raises: InputError if the generator has no such resolution.
+    """
+    if wanted == "full" or (wanted is None and generator.resolution <= _FULL_UP_TO):
+        return generator.resolution
+    if wanted is None:
+        needed = max(_FULL_UP_TO, *(encoder.image_size for encoder in encoders))
+        return min(generator.resolution, 1 << (needed - 1).bit_length())
+    allowed = [4 << k for k in range(len(generator.rgb_channels))]
+    if wanted not in allowed:
+        raise InputError(f"resolution is {wanted!r}, expected 'full' or one of {allowed}")
+    return wanted
+
+
+PUBLISHED_TRAINING = Training(style_mixing=0.9)
+"""A domain vector towards a text as HyperDomainNet (arXiv:2210.08884) trains it."""
+
+PUBLISHED_IMAGE_TRAINING = PUBLISHED_TRAINING.replace(learning_rate=_relative(0.01))
+"""A domain vector towards one picture as HyperDomainNet (arXiv:2210.08884) trains it."""
+
+ROBUST_TRAINING = Training(
+    parameterization="modulation+rgb",
+    steps=240,
+    batch_size=8,
+    learning_rate={
+        **_relative(0.05),
+        "modulation": 0.15,
+        "stylespace": 0.25,
+        "stylespace+rgb": 0.25,
+        "stylespace-sparse": 0.25,
+        "affine": 0.003,
+        "affine-light+": 0.003,
+        "lora": 0.01,
+    },
+    warmup_steps=10,
+    decay_fraction=0.4,
+    source_pool=256,
+)
+"""For small encoders, whatever guides: the noise of their random views asks for more images per step, and for
+a decay. The learning rates are those that served best for a text (docs/fidelity.md)."""
+
+PUBLISHED_FEW_SHOT_TRAINING = ROBUST_TRAINING.replace(steps=300, learning_rate=_relative(0.02), source_pool=0)
+"""A few pictures, adversarially; the learning rate is that of StyleDomain (arXiv:2212.10229)."""

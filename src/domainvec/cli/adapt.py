@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,14 +21,8 @@ from domainvec.cli.arguments import (
     with_suffix,
 )
 
-# Each bundled generator has encoders that were taught its world; for any other, there is CLIP.
-_ENCODERS = {"faces": ("faces-clip", "faces-clip-robust")}
-_CLIP = ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch16")
-
-
-def default_encoders(generator: str) -> tuple[str, ...]:
-    """Name the encoders that suit a generator."""
-    return _ENCODERS.get(generator, _CLIP)
+if TYPE_CHECKING:
+    import domainvec as dv
 
 
 def describe_generator(generator: str) -> dict[str, str]:
@@ -87,7 +82,7 @@ def adapt(
             help="With --to-images: weight of the discriminator; 0 for none.  [default: by the encoder]",
         ),
     ] = None,
-    distances: Annotated[
+    distance_consistency: Annotated[
         float | None,
         typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency.  [default: none]"),
     ] = None,
@@ -195,158 +190,179 @@ def adapt(
     """
     targets = targets or []
     count = parse_steps(steps)
+    _check_options(targets, to_image, to_images, text_weight, train_resolution, full_size_fraction)
+    of_several = {
+        "adversarial": adversarial,
+        "distance_consistency": distance_consistency,
+        "reinversions": reinversions,
+    }
+    given = {name: value for name, value in of_several.items() if value is not None}
+    if given and to_images is None:
+        option = f"--{next(iter(given)).replace('_', '-')}"
+        raise typer.BadParameter("only goes with --to-images FOLDER", param_hint=option)
+    output = _output(output, targets, to_image, to_images)
+    checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
+
+    import domainvec as dv
+    from domainvec.adaptation.checkpoint import earlier_checkpoint
+    from domainvec.cli.machine import prepare
+    from domainvec.cli.progress import session_progress
+    from domainvec.cli.signals import interruptible
+    from domainvec.encoders import default_encoder_names
+    from domainvec.files import require_writable
+    from domainvec.guidance import FACES, PUBLISHED, default_guidance
+    from domainvec.images import save_png
+
+    require_writable(output)
+    where = prepare(device, threads)
+    model = dv.Generator.from_pretrained(generator, device=where)
+    names = encoder or default_encoder_names(model)
+    encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
+    presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
+    chosen = presets[guidance] if guidance else default_guidance(encoders)
+    parts: list[dv.Target] = []
+    if targets:
+        text = dv.Text(*targets, source=source)
+        parts.append(text if text_weight is None else text_weight * text)
+    if to_image is not None:
+        parts.append(_picture(to_image, model.resolution))
+    if to_images is not None:
+        parts.append(_pictures(to_images, model.resolution, chosen, given, generator))
+    target = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    loop: dict[str, Any] = {
+        "steps": count,
+        "parameterization": parameterization,
+        "layers": layers,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "precision": None if precision is None else precision.value,
+        "resolution": train_resolution,
+        "full_size_fraction": full_size_fraction or None,
+        "source_pool": source_pool,
+    }
+    changes = {name: value for name, value in loop.items() if value is not None}
+    session = dv.Session(
+        model,
+        encoders,
+        target,
+        training=dv.Training.for_encoder(encoders, target, chosen).replace(seed=seed, **changes),
+        guidance=chosen,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        metadata=describe_generator(generator),
+    )
+    typer.echo(
+        f"{source!r} to {target.label}: {generator}, {model.resolution} px, guided by {', '.join(names)}"
+    )
+    earlier = earlier_checkpoint(checkpoint)
+    _tell_checkpoint(checkpoint, earlier, resume)
+    shown = range(8 if model.resolution <= 256 else 4)
+    with interruptible() as interruption, session, session_progress() as report:
+        for progress in session:
+            report(progress)
+            if preview_every and progress.phase == "training" and progress.step % preview_every == 0:
+                save_png(dv.before_after(model, progress.domain, shown), preview)
+            if interruption:
+                break
+    if interruption and not session.done:
+        kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
+        typer.echo(f"stopped after {session.step} of {session.training.steps} steps{kept}", err=True)
+        raise SystemExit(interruption.exit_code)
+
+    if session.stopped is not None:
+        typer.echo(f"stopped: {session.stopped}", err=True)
+    result = session.result()
+    result.save(output)
+    for leftover in (checkpoint, earlier, preview):
+        leftover.unlink(missing_ok=True)
+    kept = f", {result.domain.num_nonzero:,} of them not zero" if result.domain.is_sparse else ""
+    typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
+    typer.echo(f"{output.with_suffix('.json')}: the record of the training, {result.seconds:.0f} s")
+    typer.echo(f"{output.with_suffix('.png')}: sixteen images, and below each row the same ones adapted")
+
+
+def _check_options(
+    targets: Sequence[str],
+    to_image: Path | None,
+    to_images: Path | None,
+    text_weight: float | None,
+    train_resolution: int | None,
+    full_size_fraction: float,
+) -> None:
+    """Raise typer.BadParameter for options that do not go together."""
+    pictured = to_image is not None or to_images is not None
     if to_image is not None and to_images is not None:
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
-    if not targets and to_image is None and to_images is None:
+    if not targets and not pictured:
         raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
+    if any(not text.strip() for text in targets):
+        raise typer.BadParameter("the text is empty", param_hint="--to")
     if (train_resolution is not None or full_size_fraction) and to_images is not None:
-        raise typer.BadParameter("a few pictures are learnt at full size", param_hint="--train-resolution")
-    of_several = {"weight": adversarial, "distances": distances, "reinversions": reinversions}
-    for name, value in of_several.items():
-        if value is not None and to_images is None:
-            option = "--adversarial" if name == "weight" else f"--{name}"
-            raise typer.BadParameter("this is for --to-images FOLDER alone", param_hint=option)
-    if text_weight is not None and (not targets or (to_image is None and to_images is None)):
+        raise typer.BadParameter("several pictures are learnt at full size", param_hint="--train-resolution")
+    if text_weight is not None and not (targets and pictured):
         raise typer.BadParameter(
             "weighs a text beside pictures: give --to, and --to-image or --to-images",
             param_hint="--text-weight",
         )
+
+
+def _output(
+    output: Path | None, targets: Sequence[str], to_image: Path | None, to_images: Path | None
+) -> Path:
+    """Name the domain file.
+
+    Raises: typer.BadParameter if the files of the run would replace or join the pictures it learns from.
+    """
     pictured = to_image.stem if to_image is not None else to_images.name if to_images is not None else ""
-    named = targets[0] if targets else f"like {pictured}"
-    output = with_suffix(output or Path(file_name(named)), ".safetensors")
-    checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
-    drawn = {path.resolve() for path in (output.with_suffix(".png"), preview)}
+    output = with_suffix(
+        output or Path(file_name(targets[0] if targets else f"like {pictured}")), ".safetensors"
+    )
+    drawn = {output.with_suffix(suffix).resolve() for suffix in (".png", ".preview.png")}
     if to_image is not None and to_image.resolve() in drawn:
         raise typer.BadParameter(f"the run's picture would replace {to_image}: name another", param_hint="-o")
     if to_images is not None and to_images.resolve() in output.resolve().parents:
         raise typer.BadParameter(
             f"the run's pictures would be among those of {to_images}: name a file outside", param_hint="-o"
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
+    return output
 
-    from domainvec import adaptation
-    from domainvec.adaptation.checkpoint import earlier_checkpoint
-    from domainvec.cli.machine import prepare
+
+def _picture(path: Path, side: int) -> dv.Picture:
+    """Read the picture of --to-image, and say what is done with it."""
+    import domainvec as dv
+    from domainvec.picture_files import PictureFile
+
+    picture = PictureFile.read(path)
+    typer.echo(picture.describe(side), err=True)
+    return dv.Picture(picture)
+
+
+def _pictures(
+    path: Path, side: int, guidance: dv.Guidance, changes: dict[str, float], generator: str
+) -> dv.Pictures:
+    """Read the pictures of --to-images, and say what was found."""
+    import domainvec as dv
     from domainvec.cli.networks import load_networks
-    from domainvec.cli.progress import step_progress, tell_inversion
-    from domainvec.domains import Domain
-    from domainvec.domains.parameterizations import find_parameterization
-    from domainvec.encoders import Encoder
-    from domainvec.guidance.objective import default_guidance
-    from domainvec.guidance.settings import FACES, PUBLISHED
-    from domainvec.picture_files import PictureFile, PictureFolder
-    from domainvec.stylegan2 import Generator
+    from domainvec.picture_files import PictureFolder
 
-    if parameterization is not None:
-        find_parameterization(parameterization)
-    where = prepare(device, threads)
-    picture = None if to_image is None else PictureFile.read(to_image)
-    folder = None if to_images is None else PictureFolder.read(to_images)
-    model = Generator.from_pretrained(generator, device=where)
-    names = encoder or default_encoders(generator)
-    encoders = [Encoder.from_pretrained(name, device=where) for name in names]
-    presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
-    chosen = presets[guidance] if guidance else default_guidance(encoders)
-    training = adaptation.default_training(chosen, image=bool(picture), images=bool(folder))
-    total = training.complete(steps=count)["steps"]
-    small = model.resolution <= 256
-    draw_preview = adaptation.previews(model, preview, preview_every or total + 1, range(8 if small else 4))
-    said = [repr(" / ".join(targets))] if targets else []
-    side = adaptation.training_resolution(train_resolution, model, encoders)
-    if picture is not None:
-        said.append(picture.path.name)
-        typer.echo(picture.describe(side), err=True)
-    if folder is not None:
-        said.append(f"{len(folder)} pictures of {folder.folder}")
-        for file in folder.files:
-            typer.echo(PictureFile.read(file).describe(model.resolution), err=True)
-        for name, reason in folder.skipped.items():
-            typer.echo(f"{name}: skipped, {reason}", err=True)
-    to = " and ".join(said)
-    typer.echo(f"{source!r} to {to}: {generator}, {model.resolution} px, guided by {', '.join(names)}")
-    earlier = earlier_checkpoint(checkpoint)
+    folder = PictureFolder.read(path)
+    typer.echo(f"{len(folder)} pictures of {path}, as {side} × {side} px", err=True)
+    for name, reason in folder.skipped.items():
+        typer.echo(f"{name}: skipped, {reason}", err=True)
+    few_shot = replace(dv.Pictures(folder).few_shot_guidance(guidance), **changes)  # type: ignore[arg-type]
+    discriminator = load_networks(generator).discriminator if few_shot.adversarial else None
+    if discriminator is None and few_shot.adversarial:
+        typer.echo(f"{generator} has no discriminator: a small new one is trained", err=True)
+    return dv.Pictures(folder, guidance=few_shot, discriminator=discriminator)
+
+
+def _tell_checkpoint(checkpoint: Path, earlier: Path, resume: bool) -> None:
     if resume and not checkpoint.exists():
-        typer.echo(f"there is no {checkpoint} yet: this run starts at the beginning", err=True)
+        typer.echo(f"there is no {checkpoint} yet: this run starts from the beginning", err=True)
     elif checkpoint.exists() and not resume:
         typer.echo(
-            f"this run starts anew; an earlier one's checkpoint is kept as {earlier}: to go on with that, "
-            f"name it {checkpoint} again and give --resume",
+            f"this run starts from the beginning; the checkpoint of an earlier one is kept as {earlier}: to "
+            f"go on with that, rename it to {checkpoint} and pass --resume",
             err=True,
         )
-
-    done = 0
-    try:
-        with step_progress(total) as report:
-
-            def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
-                nonlocal done
-                done = step
-                report(step, loss)
-                draw_preview(step, loss, parts, domain)
-
-            common: dict[str, Any] = {
-                "steps": count,
-                "seed": seed,
-                "guidance": chosen,
-                "parameterization": parameterization,
-                "layers": layers,
-                "learning_rate": learning_rate,
-                "batch_size": batch_size,
-                "precision": None if precision is None else precision.value,
-                "source_pool": source_pool,
-                "checkpoint": checkpoint,
-                "checkpoint_every": checkpoint_every,
-                "resume": resume,
-                "callback": on_step,
-                "metadata": describe_generator(generator),
-            }
-            size: dict[str, Any] = {"resolution": train_resolution, "full_size_fraction": full_size_fraction}
-            text = targets or None
-            share = 1.0 if text_weight is None else text_weight
-            if picture is not None:
-                result = adaptation.adapt_to_image(
-                    model,
-                    encoders,
-                    picture,
-                    text,
-                    source,
-                    text_weight=share,
-                    on_inversion=tell_inversion(adaptation.Inversion().steps),
-                    **size,
-                    **common,
-                )
-            elif folder is not None:
-                given: dict[str, Any] = {name: each for name, each in of_several.items() if each is not None}
-                adversary = replace(adaptation.default_adversary(chosen), **given)
-                opponent = load_networks(generator).discriminator if adversary.weight else None
-                if opponent is None and adversary.weight:
-                    typer.echo(f"{generator} has no discriminator: a small fresh one learns", err=True)
-                result = adaptation.adapt_to_images(
-                    model,
-                    folder,
-                    encoders,
-                    text,
-                    source,
-                    discriminator=opponent,
-                    adversary=adversary,
-                    text_weight=share,
-                    on_inversion=tell_inversion(adversary.inversion.steps_for(len(folder))),
-                    **common,
-                )
-            else:
-                result = adaptation.adapt(model, encoders, targets, source, **size, **common)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
-        kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
-        typer.echo(f"stopped after {done} of {total} steps{kept}", err=True)
-        raise SystemExit(code) from None
-
-    if result.stopped is not None:
-        typer.echo(f"stopped: {result.stopped}", err=True)
-    result.save(output)
-    for leftover in (checkpoint, earlier, preview):
-        leftover.unlink(missing_ok=True)
-    kept = f", {result.domain.num_nonzero:,} of them not zero" if result.domain.is_sparse else ""
-    typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
-    typer.echo(f"{output.with_suffix('.json')}: the record of the run, {result.seconds:.0f} s")
-    typer.echo(f"{output.with_suffix('.png')}: sixteen pictures, and below each row the same ones adapted")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from domainvec.cli.adapt import default_encoders, describe_generator
+from domainvec.cli.adapt import describe_generator
 from domainvec.cli.arguments import Debug, Device, GeneratorName, Steps, Threads, file_name, parse_steps
-
-if TYPE_CHECKING:
-    from domainvec.domains import Domain
 
 
 def adapt_many(
@@ -58,59 +55,58 @@ def adapt_many(
         return
 
     import domainvec as dv
-    from domainvec.adaptation import default_training
     from domainvec.cli.machine import prepare
     from domainvec.cli.progress import step_progress
-    from domainvec.guidance.objective import default_guidance
+    from domainvec.cli.signals import interruptible
+    from domainvec.encoders import default_encoder_names
 
     where = prepare(device, threads)
     model = dv.Generator.from_pretrained(generator, device=where)
-    names = encoder or default_encoders(generator)
+    names = encoder or default_encoder_names(model)
     encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
-    total = default_training(default_guidance(encoders)).complete(steps=count)["steps"]
-    output.mkdir(parents=True, exist_ok=True)
+    changes = {"steps": count, "parameterization": parameterization, "source_pool": source_pool}
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    training = dv.Training.for_encoder(encoders).replace(seed=seed, **chosen)
     most = "at most " if count == "auto" else ""
-    typer.echo(f"{len(missing)} domains, {most}{total} steps each: {generator}, guided by {', '.join(names)}")
-    done = dict.fromkeys(missing, 0)
-    try:
-        with step_progress(total * len(missing)) as report:
-
-            def job(text: str) -> dict[str, Any]:
-                def on_step(step: int, loss: float, parts: dict[str, float], domain: Domain) -> None:
-                    done[text] = step
-                    report(sum(done.values()), loss)
-
-                return {
-                    "target": text,
-                    "checkpoint": files[text].with_suffix(".ckpt"),
-                    "resume": True,
-                    "callback": on_step,
-                }
-
-            for first in range(0, len(missing), together):
-                group = missing[first : first + together]
-                results = dv.adapt_many(
+    typer.echo(
+        f"{len(missing)} domains, {most}{training.steps} steps each: {generator}, guided by "
+        f"{', '.join(names)}"
+    )
+    total = training.steps * len(missing)
+    finished = 0
+    with interruptible() as interruption, step_progress() as report:
+        for first in range(0, len(missing), together):
+            sessions = {
+                text: dv.Session(
                     model,
                     encoders,
-                    [job(text) for text in group],
-                    source=source,
-                    steps=count,
-                    seed=seed,
-                    parameterization=parameterization,
-                    source_pool=source_pool,
+                    dv.Text(text, source=source),
+                    training=training,
+                    checkpoint=files[text].with_suffix(".ckpt"),
                     checkpoint_every=checkpoint_every,
+                    resume=True,
                     metadata=describe_generator(generator),
                 )
-                for text, result in zip(group, results, strict=True):
-                    done[text] = total  # Where the checkpoint was of its end, there was no step to tell of.
-                    result.save(files[text])
-                    files[text].with_suffix(".ckpt").unlink(missing_ok=True)
-                    size = files[text].stat().st_size / 1000
-                    typer.echo(f"{files[text]}: {text!r}, {result.domain.size:,} numbers, {size:.1f} kB")
-    except (KeyboardInterrupt, SystemExit) as stop:
-        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
-        typer.echo("stopped; the same command goes on from here", err=True)
-        raise SystemExit(code) from None
+                for text in missing[first : first + together]
+            }
+
+            def on_step(session: dv.Session, progress: dv.Progress) -> None:
+                done = finished * training.steps + sum(each.step for each in sessions.values())  # noqa: B023
+                report(progress.phase, done, total, progress.loss)
+                if interruption:
+                    raise KeyboardInterrupt
+
+            try:
+                results = dv.run_together(list(sessions.values()), on_step)
+            except KeyboardInterrupt:
+                typer.echo("stopped; the same command goes on from here", err=True)
+                raise SystemExit(interruption.exit_code or 130) from None
+            for text, result in zip(sessions, results, strict=True):
+                result.save(files[text])
+                files[text].with_suffix(".ckpt").unlink(missing_ok=True)
+                size = files[text].stat().st_size / 1000
+                typer.echo(f"{files[text]}: {text!r}, {result.domain.size:,} numbers, {size:.1f} kB")
+            finished += len(sessions)
 
 
 def _read(prompts: Path) -> list[str]:

@@ -23,7 +23,7 @@ from domainvec.errors import EncoderError, InputError
 from domainvec.files import BUNDLED_FOLDER
 
 if TYPE_CHECKING:
-    from domainvec.guidance.settings import Guidance
+    from domainvec.guidance.text import Guidance
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
@@ -89,7 +89,7 @@ class Encoder:
     def _load(cls, location: str, name: str, is_local: bool) -> Encoder:
         from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 
-        from domainvec.guidance.settings import Guidance
+        from domainvec.guidance.text import Guidance
 
         config, _ = _attempt(name, lambda: CLIPConfig.get_config_dict(location, return_unused_kwargs=True))
         if config.get("model_type") != "clip":

@@ -1,20 +1,23 @@
-"""How encoders look at pictures: as they are, through random views, or both.
+"""How encoders look at images: whole, through random views, or both.
 
-What they see of the generator's own pictures does not depend on the domain: it can be kept, and shared.
+What they see of the generator's own images does not depend on the domain, so it can be kept and shared.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from domainvec.errors import InputError
-from domainvec.guidance.robust import augment
-from domainvec.guidance.settings import Guidance
+from domainvec.guidance.augmentation import Augmentation, augment
+
+if TYPE_CHECKING:
+    from domainvec.guidance.text import Guidance
 
 
 class ImageTextEncoder(Protocol):
@@ -35,109 +38,264 @@ class ImageTextEncoder(Protocol):
         """Embed N texts to unit length (N, D)."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """The source side of a batch, as the encoders see it: nothing in it depends on the domain.
+class TokenEncoder(ImageTextEncoder, Protocol):
+    """An encoder that also gives patch tokens; `domainvec.Encoder` is one."""
 
-    Args:
+    def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
+        """Embed (N, 3, H, W) to unit length (N, D), and give tokens (N, T, C) of a layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a loss looks at; several losses look at the union, `a | b`.
+
+    Attributes:
+        whole: embeddings of the whole images.
+        views: embeddings of random views (of the whole images, if the guidance has no augmentation).
+        source_images: pixels of the source images.
+        token_depth: depth of the layer whose patch tokens are compared, from 0 to 1; None for no tokens.
+    """
+
+    whole: bool = False
+    views: bool = False
+    source_images: bool = False
+    token_depth: float | None = None
+
+    def __or__(self, other: Needs) -> Needs:
+        depths = {self.token_depth, other.token_depth} - {None}
+        if len(depths) > 1:
+            raise InputError(f"pictures ask for tokens of different layers, {sorted(map(str, depths))}")
+        return Needs(
+            whole=self.whole or other.whole,
+            views=self.views or other.views,
+            source_images=self.source_images or other.source_images,
+            token_depth=next(iter(depths), None),
+        )
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """The source side of a batch as the encoders see it; nothing in it depends on the domain.
+
+    Attributes:
         images: G(w), (N, 3, H, W), or None where only embeddings are needed.
-        embeddings: for each encoder those of each view, (N, D), the whole pictures first.
-        generator_state: of the random numbers with which the adapted pictures are viewed.
+        whole: for each encoder the embeddings of the whole images, (N, D); empty if nothing needs them.
+        views: for each encoder the embeddings of each view, (N, D); without augmentation the whole images
+            are the only view.
+        rng_state: state of the random generator from which the adapted images' views are drawn.
     """
 
     images: Tensor | None
-    embeddings: Sequence[Sequence[Tensor]]
-    generator_state: Tensor
+    whole: Sequence[Tensor]
+    views: Sequence[Sequence[Tensor]]
+    rng_state: Tensor
 
 
 class Viewer:
-    """Shows pictures to encoders, the views that are drawn at random among them.
+    """Shows images to encoders.
 
     Args:
         encoders: none, one or several.
-        guidance: says which random views, how many, and whether adapted pictures have others than sources.
-        whole: whether a term compares whole pictures; without random views they are always shown.
-        compares: whether a term compares the pixels of sources.
+        guidance: its augmentation and views.
+        needs: what the losses look at.
+    """
+
+    def __init__(self, encoders: Sequence[ImageTextEncoder], guidance: Guidance, needs: Needs) -> None:
+        self.augmentation: Augmentation | None = guidance.augmentation if needs.views else None
+        self.num_views = guidance.views if self.augmentation is not None else 0
+        self.independent = guidance.independent_views
+        # Without random views the whole images are what everything looks at.
+        self.whole = needs.whole or (needs.views and self.augmentation is None)
+        self.token_depth = needs.token_depth
+        self.encoders = tuple(encoders) if self.whole or self.num_views else ()
+        self.needs_images = needs.source_images or self.augmentation is not None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result of `precompute` besides images, encoders and random numbers; JSON."""
+        augmentation = None if self.augmentation is None else vars(self.augmentation)
+        return {
+            "whole": self.whole,
+            "augmentation": augmentation,
+            "views": self.num_views,
+            "independent_views": self.independent,
+        }
+
+    def crops(self, images: Tensor, rng: torch.Generator) -> list[Tensor]:
+        """The images as the encoders see them: whole, if anything needs that, and then each random view."""
+        shown = [images] if self.whole else []
+        if self.augmentation is not None:
+            shown += [augment(images, self.augmentation, rng) for _ in range(self.num_views)]
+        return shown
+
+    def precompute(self, images: Tensor, *, rng: torch.Generator) -> list[Tensor]:
+        """Embed source images ahead of `source_batch`, to keep for later batches.
+
+        Args:
+            images: G(w), (N, 3, H, W).
+            rng: CPU generator of the random views.
+
+        Returns: for each encoder (N, L, D), no gradient: the whole images, if anything needs them, and the
+            random views, unless adapted images must be seen through the same ones.
+        """
+        if not self.encoders:
+            return []
+        crops = self.crops(images.float(), rng)
+        kept = crops if self._keeps_views else crops[: int(self.whole)]
+        with torch.no_grad():
+            embeddings = [encode_crops(encoder, kept) for encoder in self.encoders]
+        return [torch.stack(each, dim=1) for each in embeddings if each]
+
+    def source_batch(
+        self, images: Tensor | None, *, rng: torch.Generator, precomputed: Sequence[Tensor] = ()
+    ) -> SourceBatch:
+        """Look at the source side of a batch; all losses with these encoders and views can share it.
+
+        Args:
+            images: G(w), (N, 3, H, W); no gradient goes here. May be None where embeddings are precomputed
+                and `needs_images` is false.
+            rng: CPU generator of the random views; the adapted images' views are drawn from where it ends.
+            precomputed: what `precompute` gave for these images.
+
+        Raises: InputError if the images are missing.
+        """
+        if images is None and (self.needs_images or (self.encoders and not precomputed)):
+            raise InputError("the guidance compares source images: pass them")
+        images = None if images is None else images.detach().float()
+        known = [list(each.unbind(1)) for each in precomputed] or [[] for _ in self.encoders]
+        before = rng.get_state()
+        crops = [] if images is None or (precomputed and self._keeps_views) else self.crops(images, rng)
+        after = rng.get_state() if self.independent else before
+        with torch.no_grad():
+            rest = [encode_crops(encoder, crops[len(known[0]) :]) for encoder in self.encoders]
+        seen = [first + more for first, more in zip(known, rest, strict=True)]
+        whole = [each[0] for each in seen] if self.whole else []
+        return SourceBatch(images, whole, [each[-max(1, self.num_views) :] for each in seen], after)
+
+    def adapted_batch(
+        self,
+        images: Tensor,
+        source: SourceBatch,
+        *,
+        shown: Tensor | None = None,
+        extra: Tensor | None = None,
+        autocast: torch.autocast | None = None,
+    ) -> AdaptedBatch:
+        """Look at the adapted images of a batch.
+
+        Args:
+            images: G_d(w), (N, 3, H, W), about [-1, 1].
+            source: the source side of the same latents.
+            shown: the images as the encoders see them, if they see them otherwise.
+            extra: further adapted images, (M, 3, H, W), of a target's own latents.
+            autocast: the context in which encoders compute.
+        """
+        return AdaptedBatch(self, images, source, shown, extra, autocast)
+
+    @property
+    def _keeps_views(self) -> bool:
+        """Whether adapted images may be seen through other views than their sources."""
+        return self.augmentation is None or self.independent
+
+
+class AdaptedBatch:
+    """The adapted images of a batch as the encoders see them; embeddings are computed when first asked for.
+
+    Attributes:
+        images: G_d(w), (N, 3, H, W), about [-1, 1], float32.
+        shown: the same as the encoders see them.
+        source: the source side of the same latents.
     """
 
     def __init__(
         self,
-        encoders: Sequence[ImageTextEncoder],
-        guidance: Guidance,
-        *,
-        whole: bool = True,
-        compares: bool = True,
+        viewer: Viewer,
+        images: Tensor,
+        source: SourceBatch,
+        shown: Tensor | None = None,
+        extra: Tensor | None = None,
+        autocast: torch.autocast | None = None,
     ) -> None:
-        self.encoders = tuple(encoders)
-        self.whole = whole or guidance.augmentation is None
-        self.needs_images = compares or guidance.augmentation is not None
-        self._guidance = guidance
+        self.viewer, self.source, self._autocast = viewer, source, autocast
+        self.images = images.float()
+        self.shown = self.images if shown is None else shown
+        self._all_extra = None if extra is None else extra.float()
+        self._rows = slice(None)
+        self._rng = torch.Generator()
+        self._rng.set_state(source.rng_state)
+        self._crops: list[Tensor] | None = None
+        self._embedded: dict[int, list[Tensor]] = {}
+        self._tokens: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What decides what `look` gives, besides pictures, encoders and random numbers; plain values."""
-        values = self._guidance.to_dict()
-        decides = ("augmentation", "views", "independent_views")
-        return {"whole": self.whole, **{name: values[name] for name in decides}}
+    def source_images(self) -> Tensor:
+        """G(w), (N, 3, H, W).
 
-    def views(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Give what the encoders see: the whole pictures first where a term needs them, then the views."""
-        settings = self._guidance
-        whole = [images] if self.whole else []
-        if settings.augmentation is None:
-            return whole
-        return whole + [augment(images, settings.augmentation, generator) for _ in range(settings.views)]
-
-    def look(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
-        """Look at source pictures as `see` does, so that it need not: what can be kept for later batches.
-
-        Args:
-            images: G(w), (N, 3, H, W).
-            generator: CPU generator of the random views.
-
-        Returns: for each encoder (N, L, D_i), no gradient: the whole pictures, where a term compares them,
-            and the random views, unless the adapted pictures have to be viewed alike.
+        Raises: InputError if they are missing.
         """
-        views = self.views(images.float(), generator)
-        kept = views if self._keeps_views else views[: int(self.whole)]
-        with torch.no_grad():
-            looks = [encode_views(encoder, kept) for encoder in self.encoders]
-        return [torch.stack(of_encoder, dim=1) for of_encoder in looks if of_encoder]
-
-    def see(
-        self,
-        source_images: Tensor | None,
-        *,
-        generator: torch.Generator,
-        looks: Sequence[Tensor] = (),
-    ) -> Seen:
-        """Look at the source side of a batch; all that guides with these encoders and views can share it.
-
-        Args:
-            source_images: G(w), (N, 3, H, W); no gradient goes here. None is enough where looks are given
-                and `needs_images` is false.
-            generator: CPU generator of the random views; the adapted pictures' views go on where it ends.
-            looks: what `look` gives for the source pictures, if that is known already.
-
-        Raises: InputError if the source pictures are missing.
-        """
-        if source_images is None and (self.needs_images or (self.encoders and not looks)):
-            raise InputError("the guidance compares source pictures; pass source_images")
-        images = None if source_images is None else source_images.detach().float()
-        known = [list(of_encoder.unbind(1)) for of_encoder in looks] or [[] for _ in self.encoders]
-        before = generator.get_state()
-        views = [] if images is None or (looks and self._keeps_views) else self.views(images, generator)
-        after = generator.get_state() if self._guidance.independent_views else before
-        with torch.no_grad():
-            rest = [encode_views(encoder, views[len(known[0]) :]) for encoder in self.encoders]
-        return Seen(images, [first + more for first, more in zip(known, rest, strict=True)], after)
+        if self.source.images is None:
+            raise InputError("the guidance compares source images: pass them")
+        return self.source.images
 
     @property
-    def _keeps_views(self) -> bool:
-        """Whether adapted pictures may be viewed otherwise than their sources."""
-        return self._guidance.augmentation is None or self._guidance.independent_views
+    def extra(self) -> Tensor | None:
+        """Further adapted images, (M, 3, H, W), or None."""
+        return None if self._all_extra is None else self._all_extra[self._rows]
+
+    def part(self, rows: slice | None) -> AdaptedBatch:
+        """The same batch with some of the further images only, or none; embeddings are shared."""
+        part = copy.copy(self)
+        part._rows = rows or slice(0, 0)
+        return part
+
+    def whole(self, encoder: int) -> Tensor:
+        """Embeddings of the whole images in an encoder, by its number, (N, D)."""
+        if self.viewer.token_depth is not None:
+            return self._whole_and_tokens(encoder)[0][: len(self.images)]
+        return self._embeddings(encoder)[0]
+
+    def views(self, encoder: int) -> list[Tensor]:
+        """Embeddings of each view in an encoder, (N, D); without augmentation those of the whole images."""
+        if self.viewer.augmentation is None:
+            return [self.whole(encoder)]
+        return self._embeddings(encoder)[-self.viewer.num_views :]
+
+    def tokens(self, encoder: int) -> Tensor:
+        """Patch tokens of the whole images, (N, T, C)."""
+        return self._whole_and_tokens(encoder)[1][: len(self.images)]
+
+    def extra_embeddings(self, encoder: int) -> tuple[Tensor, Tensor]:
+        """Embeddings (M, D) and tokens (M, T, C) of the further images."""
+        embeddings, tokens = self._whole_and_tokens(encoder)
+        count = len(self.images)
+        return embeddings[count:][self._rows], tokens[count:][self._rows]
+
+    def _embeddings(self, encoder: int) -> list[Tensor]:
+        if encoder not in self._embedded:
+            if self._crops is None:
+                self._crops = self.viewer.crops(self.shown, self._rng)
+                if self.viewer.whole and self.viewer.token_depth is not None:
+                    del self._crops[0]  # Embedded along with the tokens.
+            with self._autocast or _float32(self.images):
+                self._embedded[encoder] = encode_crops(self.viewer.encoders[encoder], self._crops)
+        return self._embedded[encoder]
+
+    def _whole_and_tokens(self, encoder: int) -> tuple[Tensor, Tensor]:
+        if encoder not in self._tokens:
+            extra = self._all_extra
+            images = self.shown if extra is None else torch.cat([self.shown, extra])
+            depth = self.viewer.token_depth
+            assert depth is not None
+            network: Any = self.viewer.encoders[encoder]  # a TokenEncoder wherever tokens are needed
+            with self._autocast or _float32(self.images):
+                self._tokens[encoder] = network.encode_images_and_tokens(images, depth)
+        return self._tokens[encoder]
 
 
-def encode_views(encoder: ImageTextEncoder, views: Sequence[Tensor]) -> list[Tensor]:
-    """Embed views in one batch, (N, D) each."""
-    return list(encoder.encode_images(torch.cat([*views])).chunk(len(views))) if views else []
+def _float32(images: Tensor) -> torch.autocast:
+    return torch.autocast(images.device.type, torch.bfloat16, enabled=False)
+
+
+def encode_crops(encoder: ImageTextEncoder, crops: Sequence[Tensor]) -> list[Tensor]:
+    """Embed several batches as one, (N, D) each."""
+    return list(encoder.encode_images(torch.cat([*crops])).chunk(len(crops))) if crops else []
