@@ -1,4 +1,4 @@
-"""Pictures of chosen seeds, a few at a time, so that a large generator fits into memory."""
+"""Images of chosen seeds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from torch import Tensor
 from domainvec.errors import InputError
 from domainvec.seeds import latents
 from domainvec.stylegan2.network import Generator, Multipliers
-
-_PIXELS_AT_ONCE = 8 * 256 * 256
 
 
 @torch.no_grad()
@@ -29,7 +27,7 @@ def draw(
         domain: a single domain to draw them in, or None for the generator's own.
         truncation_psi: 1 keeps all variety; towards 0 the pictures become more typical.
 
-    Returns: (N, 3, R, R) float32 on the CPU, about [-1, 1], with constant noise.
+    Returns: (N, 3, R, R) float32 on the CPU, within [-1, 1], with constant noise.
 
     Raises:
         InputError: if there are no seeds, one is out of range, or the truncation is not a finite number.
@@ -39,11 +37,5 @@ def draw(
         raise InputError("no seeds: give at least one")
     if not -10 <= truncation_psi <= 10:
         raise InputError(f"truncation must be a number from -10 to 10, not {truncation_psi}; 0.7 is usual")
-    device = next(generator.parameters()).device
-    batch_size = max(1, _PIXELS_AT_ONCE // generator.resolution**2)
-    pictures = []
-    for start in range(0, len(seeds), batch_size):
-        z = latents(seeds[start : start + batch_size], generator.z_dim).to(device)
-        w = generator.mapping(z, truncation_psi=truncation_psi)
-        pictures.append(generator.synthesis(w, domain=domain).float().cpu())
-    return torch.cat(pictures)
+    z = latents(seeds, generator.z_dim).to(next(generator.parameters()).device)
+    return generator.draw(generator.mapping(z, truncation_psi=truncation_psi), domain).cpu()

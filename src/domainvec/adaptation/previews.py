@@ -1,4 +1,4 @@
-"""The same faces before and after: a grid for the eye, at the end and on the way."""
+"""The same images before and after: a grid to look at."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = 8
 _SMALLEST_TILE, _LARGEST_TILE = 128, 256
-_PIXELS_AT_ONCE = 2**21  # two pictures of 1024 px
 
 
+@torch.no_grad()
 def before_after(
     generator: Generator,
     domain: Domain,
@@ -43,15 +43,11 @@ def before_after(
         InputError: if a seed is out of range.
     """
     domain.check(generator, allow_mismatch=True)
-    device = next(generator.parameters()).device
-    tiles: tuple[list[Tensor], list[Tensor]] = ([], [])
-    at_once = max(1, _PIXELS_AT_ONCE // generator.resolution**2)
-    with torch.no_grad():
-        for z in torch.split(latents(seeds, generator.z_dim).to(device), at_once):
-            w = generator.mapping(z, truncation_psi=truncation_psi)
-            for row, of in zip(tiles, (None, domain), strict=True):
-                row.append(_reduced(generator.synthesis(w, of)).cpu())
-    before, after = (torch.split(torch.cat(row), _COLUMNS) for row in tiles)
+    z = latents(seeds, generator.z_dim).to(next(generator.parameters()).device)
+    w = generator.mapping(z, truncation_psi=truncation_psi)
+    before, after = (
+        torch.split(_reduced(generator.draw(w, each)).cpu(), _COLUMNS) for each in (None, domain)
+    )
     scale = max(1, _SMALLEST_TILE // generator.resolution)
     return grid([row for pair in zip(before, after, strict=True) for row in pair], scale=scale)
 

@@ -244,7 +244,7 @@ def training_resolution(
     if wanted == "full" or (wanted is None and generator.resolution <= _FULL_UP_TO):
         return generator.resolution
     if wanted is None:
-        needed = max(_FULL_UP_TO, *(encoder.image_size for encoder in encoders))
+        needed = max([_FULL_UP_TO, *(encoder.image_size for encoder in encoders)])
         return min(generator.resolution, 1 << (needed - 1).bit_length())
     allowed = [4 << k for k in range(len(generator.rgb_channels))]
     if wanted not in allowed:

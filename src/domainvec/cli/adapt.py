@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domainvec.cli.arguments import (
+    CheckpointEvery,
     Debug,
     Device,
+    Encoders,
     GeneratorName,
+    Parameterization,
+    Seed,
+    SourcePool,
     Steps,
     Threads,
     file_name,
     parse_steps,
     with_suffix,
 )
+from domainvec.cli.help import ADVANCED
 
 if TYPE_CHECKING:
     import domainvec as dv
@@ -56,137 +62,136 @@ def adapt(
         typer.Option(
             "--to",
             metavar="TEXT",
-            help='What the pictures are to become: "a pencil sketch". Repeat it to say the same in other '
-            "words; the texts are averaged.",
+            help='What the images should become, such as "a pencil sketch". Repeat it to say the same in '
+            "other words; the texts are averaged.",
         ),
     ] = None,
     generator: GeneratorName = "faces",
     to_image: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A picture to become like, of any size and shape; with --to, a text is followed, too.",
-        ),
+        typer.Option(metavar="FILE", help="A picture of any size to adapt to, alone or along with --to."),
     ] = None,
     to_images: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="A few pictures, such as ten, to become like; or with --to."),
-    ] = None,
-    text_weight: Annotated[
-        float | None, typer.Option(min=0, help="Of the text beside a picture or several.  [default: 1]")
-    ] = None,
-    adversarial: Annotated[
-        float | None,
         typer.Option(
-            min=0,
-            help="With --to-images: weight of the discriminator; 0 for none.  [default: by the encoder]",
+            metavar="FOLDER", help="A few pictures, such as ten, to adapt to, alone or along with --to."
         ),
     ] = None,
-    distance_consistency: Annotated[
-        float | None,
-        typer.Option(min=0, help="With --to-images: weight of CDC's distance consistency.  [default: none]"),
-    ] = None,
-    reinversions: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="With --to-images: how often they are inverted again, through the domain on its way; "
-            "0 suits media, more suits characters.  [default: by the encoder]",
-        ),
-    ] = None,
-    source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
+    source: Annotated[
+        str, typer.Option("--from", metavar="TEXT", help="What the generator's images are.")
+    ] = "a photo",
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="The domain file; a picture and a record go beside it.  [default: named by the target]",
+            help="The domain file to write; a picture and a record go beside it.  "
+            "[default: named after the target]",
         ),
     ] = None,
     steps: Steps = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="What reads text and pictures: a bundled name, a folder or a Hugging Face id. Repeat it to "
-            "be guided by several.  [default: those of a bundled generator, else CLIP ViT-B/32 and B/16]",
-        ),
+    seed: Seed = 0,
+    encoder: Encoders = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
+    ] = False,
+    device: Device = None,
+    threads: Threads = None,
+    debug: Debug = False,
+    text_weight: Annotated[
+        float | None,
+        typer.Option(rich_help_panel=ADVANCED, min=0, help="Weight of --to beside pictures.  [default: 1]"),
     ] = None,
     guidance: Annotated[
         GuidanceName | None,
         typer.Option(
-            help="The losses: as published, or robust, for small encoders.  [default: what suits the encoder]"
+            rich_help_panel=ADVANCED,
+            help="The losses: as published, or robust for small encoders.  [default: the encoder's]",
         ),
     ] = None,
-    parameterization: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What is learned: modulation, modulation+rgb, stylespace, stylespace+rgb, "
-            "stylespace-sparse, affine, affine+, affine-light+, lora, lora:RANK or full.  "
-            "[default: what suits the encoder]",
-        ),
-    ] = None,
+    parameterization: Parameterization = None,
     layers: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=ADVANCED,
             metavar="LAYERS",
-            help="Learn in these layers alone: coarse (0-3, up to 8 px), middle (4-7, up to 32 px), fine "
-            "(from 8), or numbers such as 0-7 or 2,4-5.  [default: all]",
+            help="Train only these layers: coarse (0-3, up to 8 px), middle (4-7, up to 32 px), fine (from "
+            "8), or numbers such as 0-7 or 2,4-5.  [default: all]",
         ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam.  [default: what suits encoder and parameterization]")
+        float | None,
+        typer.Option(
+            rich_help_panel=ADVANCED, help="Peak learning rate of Adam.  [default: by parameterization]"
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures a step.  [default: what suits the encoder]")
+        int | None,
+        typer.Option(rich_help_panel=ADVANCED, min=1, help="Images per step.  [default: by encoder]"),
     ] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Of feature maps.  [default: bfloat16 where the machine computes in it]"),
+        typer.Option(
+            rich_help_panel=ADVANCED,
+            help="Number format of feature maps.  [default: bfloat16 if the machine computes in it]",
+        ),
     ] = None,
     train_resolution: Annotated[
         int | None,
         typer.Option(
+            rich_help_panel=ADVANCED,
             metavar="PIXELS",
-            help="Stop synthesis here in training; the layers above stay as they are.  [default: what the "
-            "encoders look at, from 256]",
+            help="Stop synthesis at this size while training; layers above it are not trained.  [default: "
+            "what the encoders look at, from 256]",
         ),
     ] = None,
     full_size_fraction: Annotated[
         float,
         typer.Option(
+            rich_help_panel=ADVANCED,
             min=0,
             max=1,
             metavar="SHARE",
-            help="Of the steps, at the end, in which synthesis goes on to full size: the layers above learn.",
+            help="Share of the steps, at the end, that train all layers at full size.",
         ),
     ] = 0.0,
-    source_pool: Annotated[
-        int | None,
+    source_pool: SourcePool = None,
+    adversarial: Annotated[
+        float | None,
         typer.Option(
+            rich_help_panel=ADVANCED,
             min=0,
-            metavar="N",
-            help="Draw from N latents, whose unadapted pictures are embedded once and kept in the cache for "
-            "all domains of this generator; 0 for new ones in every step.  [default: what suits the encoder, "
-            "256 for the bundled ones]",
+            help="With --to-images: weight of the discriminator, 0 for none.  [default: by encoder]",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint that a stopped run left.")
-    ] = False,
-    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 25,
-    preview_every: Annotated[int, typer.Option(min=0, help="Steps between previews; 0 for none.")] = 25,
-    device: Device = None,
-    threads: Threads = None,
-    debug: Debug = False,
+    distance_consistency: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=ADVANCED,
+            min=0,
+            help="With --to-images: weight of CDC's distance consistency.  [default: 0]",
+        ),
+    ] = None,
+    reinversions: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=ADVANCED,
+            min=0,
+            help="With --to-images: how often they are inverted again through the current domain; 0 suits "
+            "media, more suits characters.  [default: by encoder]",
+        ),
+    ] = None,
+    checkpoint_every: CheckpointEvery = 25,
+    preview_every: Annotated[
+        int,
+        typer.Option(rich_help_panel=ADVANCED, min=0, help="Steps between previews; 0 for none."),
+    ] = 25,
 ) -> None:
-    """Learn a domain: bring the generator's pictures to a text, to a picture, or to several.
+    """Learn a domain from a text, a picture or several.
 
-    Writes the domain file, a picture of sixteen samples before and after (.png) and a record of the run
-    (.json). While it runs there is a preview (.preview.png), and a checkpoint (.ckpt) from which a run that
-    was stopped goes on with --resume.
+    Writes the domain file, a picture of sixteen images before and after (.png) and a record of the training
+    (.json). While it runs there is a preview (.preview.png), and a checkpoint (.ckpt) from which --resume
+    goes on after Ctrl-C or a crash.
     """
     targets = targets or []
     count = parse_steps(steps)

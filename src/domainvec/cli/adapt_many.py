@@ -8,42 +8,49 @@ from typing import Annotated
 import typer
 
 from domainvec.cli.adapt import describe_generator
-from domainvec.cli.arguments import Debug, Device, GeneratorName, Steps, Threads, file_name, parse_steps
+from domainvec.cli.arguments import (
+    CheckpointEvery,
+    Debug,
+    Device,
+    Encoders,
+    GeneratorName,
+    Parameterization,
+    Seed,
+    SourcePool,
+    Steps,
+    Threads,
+    file_name,
+    parse_steps,
+)
 
 
 def adapt_many(
-    prompts: Annotated[Path, typer.Argument(help="A text file: what to become, one domain a line.")],
+    prompts: Annotated[Path, typer.Argument(help="A text file with one target per line.")],
     generator: GeneratorName = "faces",
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the domain files go.")
     ] = Path("domains"),
-    source: Annotated[str, typer.Option("--from", metavar="TEXT", help="What the pictures are.")] = "a photo",
+    source: Annotated[
+        str, typer.Option("--from", metavar="TEXT", help="What the generator's images are.")
+    ] = "a photo",
     together: Annotated[
-        int, typer.Option(min=1, help="How many domains are trained side by side from the same pictures.")
+        int, typer.Option(min=1, help="Number of domains that are trained side by side.")
     ] = 8,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option(help="An image-text encoder; repeat it for several.  [default: the generator's]"),
-    ] = None,
+    encoder: Encoders = None,
     steps: Steps = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
-    parameterization: Annotated[
-        str | None, typer.Option(help="Which numbers are learnt.  [default: what suits the encoder]")
-    ] = None,
-    source_pool: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="N", help="As for `adapt`: how many latents are kept in the cache."),
-    ] = None,
-    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 25,
+    seed: Seed = 0,
+    parameterization: Parameterization = None,
+    source_pool: SourcePool = None,
+    checkpoint_every: CheckpointEvery = 25,
     device: Device = None,
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
-    """Learn many domains of one generator: each line of a file becomes a domain file.
+    """Learn a domain for each line of a text file.
 
-    The pictures that training starts from, and what the encoders see in them, are shared by the domains that
-    are trained side by side. Each result is the one that `adapt` gives. The same command goes on where a
-    stopped one was: domains whose files are there are not made again.
+    Domains that are trained side by side share their source images and what the encoders see in them; each
+    result is the one that `adapt` gives. After an interruption the same command goes on: domains whose files
+    exist are not trained again. Empty lines and lines that begin with # are skipped.
     """
     count = parse_steps(steps)
     texts = _read(prompts)

@@ -17,6 +17,7 @@ from domainvec.cli.convert import convert
 from domainvec.cli.evaluate import evaluate
 from domainvec.cli.export import export
 from domainvec.cli.generate import generate
+from domainvec.cli.help import GroupedCommand
 from domainvec.cli.info import info
 from domainvec.cli.mix import mix
 from domainvec.errors import DomainVecError
@@ -29,8 +30,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(short_help="Learn a domain from a text, a picture or several.")(adapt)
-app.command(short_help="Learn a domain for each line of a file.")(adapt_many)
+app.command(cls=GroupedCommand, short_help="Learn a domain from a text, a picture or several.")(adapt)
+app.command(cls=GroupedCommand, short_help="Learn a domain for each line of a file.")(adapt_many)
 app.command(short_help="Draw pictures, in the generator's own domain and in others.")(generate)
 app.command(short_help="Write the weighted sum of domains.")(mix)
 app.command(short_help="Say what a checkpoint or a domain file is.")(info)

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from domainvec.cli.help import ADVANCED
+
 _MAX_SEEDS = 100_000
 
 GeneratorName = Annotated[
@@ -37,8 +39,39 @@ Steps = Annotated[
     str | None,
     typer.Option(
         metavar="N|auto",
-        help="How many steps; auto ends when quality stops to rise.  [default: what suits the encoder]",
+        help="Number of training steps; auto stops once quality no longer improves.  [default: by encoder]",
     ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+Encoders = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Image-text encoder that guides: a bundled name, a folder or a Hugging Face id. Repeat it to use "
+        "several.  [default: those of a bundled generator, else CLIP ViT-B/32 and B/16]",
+    ),
+]
+Parameterization = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=ADVANCED,
+        metavar="NAME",
+        help="What is trained: modulation, modulation+rgb, stylespace, stylespace+rgb, stylespace-sparse, "
+        "affine, affine+, affine-light+, lora, lora:RANK or full.  [default: by encoder]",
+    ),
+]
+SourcePool = Annotated[
+    int | None,
+    typer.Option(
+        rich_help_panel=ADVANCED,
+        min=0,
+        metavar="N",
+        help="Train on N latents, whose source images are embedded once and cached for all domains of the "
+        "generator; 0 draws new ones in every step.  [default: by encoder]",
+    ),
+]
+CheckpointEvery = Annotated[
+    int, typer.Option(rich_help_panel=ADVANCED, min=1, help="Steps between checkpoints.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

@@ -273,10 +273,13 @@ class Domain:
             tensor.requires_grad_(requires_grad)
         return self
 
-    def __getitem__(self, index: int) -> Domain:
+    def __getitem__(self, index: int | slice) -> Domain:
         count = self.batch_size
         if count is None:
             raise DomainError("a single domain has no rows; only a stack can be indexed")
+        if isinstance(index, slice):
+            rows = [provenance.row(self.metadata, row) for row in range(count)[index]]
+            return self._map(lambda tensor: tensor[index], provenance.stacked(rows))
         if not -count <= index < count:
             raise IndexError(f"row {index} of a stack of {count} domains")
         return self._map(lambda tensor: tensor[index], provenance.row(self.metadata, index))

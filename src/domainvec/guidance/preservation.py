@@ -74,7 +74,7 @@ class Preservation:
             "chroma": lambda: chroma_loss(batch.images, batch.source_images),
             "edges": lambda: edge_loss(batch.shown, batch.source_images),
             "luminance": lambda: luminance_loss(batch.shown, batch.source_images),
-            "pixel_change": lambda: pixel_change_loss(batch.images, batch.source_images),
+            "pixel_change": lambda: pixel_change_loss(batch.shown, batch.source_images),
         }
         weights = {name: getattr(self, name) for name in compute}
         return {name: (weights[name], term()) for name, term in compute.items() if weights[name]}

@@ -272,11 +272,11 @@ class AdaptedBatch:
 
     def _embeddings(self, encoder: int) -> list[Tensor]:
         if encoder not in self._embedded:
-            if self._crops is None:
-                self._crops = self.viewer.crops(self.shown, self._rng)
-                if self.viewer.whole and self.viewer.token_depth is not None:
-                    del self._crops[0]  # Embedded along with the tokens.
             with self._autocast or _float32(self.images):
+                if self._crops is None:
+                    self._crops = self.viewer.crops(self.shown, self._rng)
+                    if self.viewer.whole and self.viewer.token_depth is not None:
+                        del self._crops[0]  # Embedded along with the tokens.
                 self._embedded[encoder] = encode_crops(self.viewer.encoders[encoder], self._crops)
         return self._embedded[encoder]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from domainvec.errors import InputError, ShapeError
 from domainvec.stylegan2.config import GeneratorConfig, check_resolution
 from domainvec.stylegan2.layers import EPSILON, Linear, ModulatedConv, ToRGB, activate
 from domainvec.stylegan2.resampling import upsample
+
+_PIXELS_AT_ONCE = 8 * 256 * 256
 
 Noise = Literal["const", "random", "none"]
 
@@ -294,6 +296,49 @@ class Generator(nn.Module):
         """Pictures (N, 3, resolution, resolution) of noise (N, z_dim), with constant noise maps."""
         images: Tensor = self.synthesis(self.mapping(z), domain)
         return images
+
+    @torch.no_grad()
+    def draw(
+        self,
+        w: Tensor,
+        domain: Any = None,  # noqa: ANN401 -- a `Domain`, which this package does not know
+        *,
+        noise: Noise = "const",
+        resolution: int | None = None,
+        batch_size: int | None = None,
+    ) -> Tensor:
+        """Draw images to look at: without gradients, a few at a time, within [-1, 1].
+
+        Args:
+            w: latents (N, num_ws, w_dim), on any device.
+            domain: one domain for all images, or a stack with one for each.
+            noise: "const", "random" or "none".
+            resolution: stop at this side in pixels.
+            batch_size: images at a time; by default as many as a moderate amount of memory holds.
+
+        Returns: (N, 3, R, R) float32 in [-1, 1], on the device of `w`.
+
+        Raises: ShapeError if the latents or the domain do not fit.
+
+        Example:
+            >>> images = generator.draw(generator.mapping(z, truncation_psi=0.7), 0.5 * sketch)
+        """
+        count = batch_size or max(1, _PIXELS_AT_ONCE // self.resolution**2)
+        own = next(self.parameters()).device
+        stacked = getattr(domain, "batch_size", None) is not None
+        images = [
+            self.synthesis(
+                w[first : first + count].to(own),
+                domain[first : first + count] if stacked else domain,
+                noise=noise,
+                resolution=resolution,
+            )
+            .float()
+            .clamp(-1, 1)
+            .to(w.device)
+            for first in range(0, len(w), count)
+        ]
+        return torch.cat(images) if images else w.new_zeros(0, 3, self.resolution, self.resolution)
 
     @property
     def fingerprint(self) -> str:
