@@ -195,7 +195,7 @@ def adapt(
     """
     targets = targets or []
     count = parse_steps(steps)
-    _check_options(targets, to_image, to_images, text_weight, train_resolution, full_size_fraction)
+    _check_options(generator, targets, to_image, to_images, text_weight, train_resolution, full_size_fraction)
     of_several = {
         "adversarial": adversarial,
         "distance_consistency": distance_consistency,
@@ -226,13 +226,12 @@ def adapt(
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else default_guidance(encoders)
     parts: list[dv.Target] = []
-    if targets:
-        text = dv.Text(*targets, source=source)
-        parts.append(text if text_weight is None else text_weight * text)
     if to_image is not None:
         parts.append(_picture(to_image, model.resolution))
     if to_images is not None:
         parts.append(_pictures(to_images, model.resolution, chosen, given, generator))
+    if targets:
+        parts.append((1.0 if text_weight is None else text_weight) * dv.Text(*targets, source=source))
     target = parts[0] if len(parts) == 1 else parts[0] + parts[1]
     loop: dict[str, Any] = {
         "steps": count,
@@ -288,6 +287,7 @@ def adapt(
 
 
 def _check_options(
+    generator: str,
     targets: Sequence[str],
     to_image: Path | None,
     to_images: Path | None,
@@ -300,7 +300,11 @@ def _check_options(
     if to_image is not None and to_images is not None:
         raise typer.BadParameter("give --to-image or --to-images, not both", param_hint="--to-image")
     if not targets and not pictured:
-        raise typer.BadParameter("give a text, --to-image FILE or --to-images FOLDER", param_hint="--to")
+        named = generator != "faces" and not Path(generator).exists()
+        hint = f"; did you mean --to {generator!r}?" if named else ""
+        raise typer.BadParameter(
+            f"give a text, --to-image FILE or --to-images FOLDER{hint}", param_hint="--to"
+        )
     if any(not text.strip() for text in targets):
         raise typer.BadParameter("the text is empty", param_hint="--to")
     if (train_resolution is not None or full_size_fraction) and to_images is not None:

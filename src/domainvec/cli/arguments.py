@@ -47,8 +47,8 @@ Encoders = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Image-text encoder that guides: a bundled name, a folder or a Hugging Face id. Repeat it to use "
-        "several.  [default: those of a bundled generator, else CLIP ViT-B/32 and B/16]",
+        help="Image-text encoder that guides: a bundled name, a folder or a Hugging Face id. Repeat it to "
+        "use several.  [default: those of a bundled generator, else CLIP ViT-B/32 and B/16]",
     ),
 ]
 Parameterization = Annotated[
