@@ -36,6 +36,10 @@ def test_weights_are_small_half_precision_and_have_a_card(name: str) -> None:
     assert not [path for path in (BUNDLED / name).iterdir() if path.suffix in (".pt", ".pkl", ".bin")]
 
 
+def test_generator_is_the_one_that_domain_files_name(generator: dv.Generator) -> None:
+    assert generator.fingerprint == "8194638904321357"
+
+
 def test_generator_draws_the_face_that_its_noise_means(generator: dv.Generator) -> None:
     """A sample is nearer to the true drawing of its own noise than to those of the others."""
     z = torch.randn(24, generator.z_dim, generator=torch.Generator().manual_seed(3))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -52,6 +54,17 @@ def test_names_that_would_mislead_are_wrong_usage(run, tmp_path, domain_file, ou
     code, _, err = run("export", domain_file("stylespace"), "-o", tmp_path / output)
     assert code == 2, err
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_bound_on_activations_names_the_option(run, tmp_path, tiny_generator, domain_file):
+    clamped = Generator(dataclasses.replace(tiny_generator.config, conv_clamp=256.0))
+    clamped.load_state_dict(tiny_generator.state_dict())
+    clamped.save_pretrained(tmp_path / "clamped")
+    arguments = ["export", domain_file("stylespace"), tmp_path / "clamped", "-o", tmp_path / "merged.pt"]
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert "--drop-clamp" in err and "drop_clamp" not in err
+    assert run(*arguments, "--drop-clamp")[0] == 0
 
 
 def test_a_domain_of_another_generator(run, tmp_path, make_generator, domain_file):

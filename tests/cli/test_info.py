@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import torch
@@ -15,6 +16,9 @@ def test_a_generator(run, tiny_generator, tiny_generator_folder, file):
     assert facts["generator"]["resolution"] == 16
     assert facts["generator"]["conv_channels"] == list(tiny_generator.conv_channels)
     assert facts["generator"]["domain_size"] == sum(tiny_generator.conv_channels)
+    rgb = tiny_generator.rgb_channels
+    with_rgb = sum(tiny_generator.conv_channels) + sum(rgb) + 3 * len(rgb)
+    assert facts["generator"]["domain_size_with_rgb"] == with_rgb
     assert facts["generator"]["fingerprint"] == tiny_generator.fingerprint
 
 
@@ -50,12 +54,34 @@ def test_words_for_people(run, tmp_path, tiny_generator_folder):
     (0.5 * a + 2 * b).save(path)
     _, out, _ = run("info", path)
     assert "size              1,000\n" in out
-    assert "a sketch" in out
-    assert "a zombie" in out
     assert "{" not in out
+    _, out, _ = run("info", path, "--json")
+    assert json.loads(out)["metadata"]["mix"][1]["domain"]["settings"] == {"steps": 5}
     _, out, _ = run("info", tiny_generator_folder)
-    assert "conv_channels   8 8 8 8 8\n" in out
+    assert re.search(r"conv_channels +8 8 8 8 8\n", out)
     assert "None" not in out
+
+
+def test_a_mix_is_told_in_a_line_for_each_part(run, tmp_path):
+    about = [
+        {"target": "a sketch", "settings": {"steps": 5}},
+        {"target": ["a zombie", "an undead"]},
+        {"image": {"name": "style.png", "digest": "0"}},
+        {"images": {"names": ["a.png", "b.png", "c.png", "d.png"]}},
+        {"image": "something else"},
+    ]
+    domains = [Domain([torch.ones(4)], metadata) for metadata in about]
+    sum(((0.25 * domain) for domain in domains[1:]), 0.7 * domains[0]).save(tmp_path / "x.safetensors")
+    _, out, _ = run("info", tmp_path / "x.safetensors")
+    assert out.endswith(
+        "  mix\n"
+        "    0.7 × a sketch\n"
+        "    0.25 × a zombie, an undead\n"
+        "    0.25 × style.png\n"
+        "    0.25 × a.png, b.png, … (4)\n"
+        "    0.25 × a domain that does not name its target\n"
+    )
+    assert len(out.splitlines()) < 20
 
 
 def test_a_broken_file_says_what_is_wrong(run, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -228,6 +229,19 @@ def test_check_of_widths_and_fingerprint(generator) -> None:
     stranger.check(generator, allow_mismatch=True)
     with pytest.raises(DomainError, match=r"\[4\].*\[12, 12, 8, 8, 8\]"):
         Domain([torch.zeros(4)]).check(generator, allow_mismatch=True)
+
+
+def test_a_domain_fits_its_generator_with_and_without_the_clamp(generator) -> None:
+    clamped = Generator(dataclasses.replace(generator.config, conv_clamp=256.0))
+    clamped.load_state_dict(generator.state_dict())
+    # What files of a clamped generator carry since, and carried when the clamp was part of the fingerprint.
+    for fingerprint in (clamped.fingerprint, clamped._fingerprint(256.0)):
+        for either in (clamped, generator):
+            make(1, generator_fingerprint=fingerprint).check(either)
+    both = make(1, generator_fingerprint=clamped.fingerprint) + make(
+        2, generator_fingerprint=clamped._fingerprint(256.0)
+    )
+    both.check(clamped)
 
 
 def test_mix_of_two_generators_fits_neither_without_insisting(generator) -> None:

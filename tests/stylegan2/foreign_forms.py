@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import types
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,6 +131,14 @@ def nvidia_modules(generator: Generator, discriminator: Discriminator) -> dict[s
 
 def nvidia_pickle(modules: dict[str, Module], protocol: int = 4) -> bytes:
     return forge({name: module.call() for name, module in modules.items()}, protocol)
+
+
+def saved_whole(content: object, new_zipfile: bool = True) -> bytes:
+    """What torch.save writes of tensors, calls and names that need not exist."""
+    stream = io.BytesIO()
+    forging = types.SimpleNamespace(__name__="forging", Pickler=ForgingPickler, dump=pickle.dump)
+    torch.save(content, stream, forging, 2, new_zipfile)
+    return stream.getvalue()
 
 
 @dataclass

@@ -321,6 +321,32 @@ def test_the_usual_cache_folder(monkeypatch, tmp_path) -> None:
     assert cache_folder() == tmp_path / "xdg" / "domainvec"
     monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+    monkeypatch.setenv("DOMAINVEC_CACHE", "~/own")
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("DOMAINVEC_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/xdg")
+    assert cache_folder() == tmp_path / "xdg" / "domainvec"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other ways to a home folder")
+def test_a_user_without_a_home_folder_has_no_cache(monkeypatch, tmp_path, site) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "DOMAINVEC_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    folder = cache_folder()
+    assert not folder.exists()
+    with pytest.raises(OSError, match="no home folder"):
+        (folder / "sources").mkdir(parents=True)
+    with pytest.raises(DownloadError, match=r"no home folder.*set DOMAINVEC_CACHE.*give the path"):
+        load_generator("afhqcat", base_url=site.url)
+    assert not any(tmp_path.glob("~*")) and not any(tmp_path.glob("*domainvec*"))
+    monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
 
 
 def test_published_names_are_the_known_files() -> None:

@@ -11,7 +11,9 @@ import pickle
 import re
 import struct
 import subprocess
+import sys
 import tracemalloc
+import types
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -29,6 +31,7 @@ from foreign_forms import (
     make_networks,
     nvidia_modules,
     nvidia_pickle,
+    saved_whole,
     tensorflow_networks,
     tensorflow_pickle,
     tensors_of,
@@ -64,14 +67,14 @@ def armed(tmp_path, monkeypatch):
     assert not executed and not (tmp_path / CANARY).exists()
 
 
-def refuse(content: bytes | Path, error: type[CheckpointError], pattern: str) -> None:
+def refuse(content: bytes | Path, error: type[CheckpointError], pattern: str, read=read_checkpoint) -> None:
     """Write the file; expect it to be refused, with one printable line that names the file."""
     path = content
     if isinstance(content, bytes):
         path = Path("network.pkl").absolute()
         path.write_bytes(content)
     with pytest.raises(error, match=pattern) as caught:
-        read_checkpoint(path)
+        read(path)
     message = str(caught.value)
     assert type(caught.value) is error
     assert str(path) in message and len(message) < 600 and message.isprintable()
@@ -212,6 +215,82 @@ def test_unsafe_files_are_refused_by_name(name) -> None:
     refuse(content, UnsafeCheckpointError, pattern)
 
 
+def _torch_whole(bend=lambda modules: None, new_zipfile: bool = True) -> bytes:
+    """A file of torch.save with NVIDIA's modules in it, whole."""
+    modules = nvidia_modules(GENERATOR, DISCRIMINATOR)
+    bend(modules)
+    return saved_whole({name: module.call() for name, module in modules.items()}, new_zipfile)
+
+
+def _persistence(name: str, module: str = "torch_utils.persistence") -> Call:
+    return Call(Named(module, name), ({"type": "class", "class_name": "G", "state": {}},))
+
+
+LOOK_ALIKES = {
+    "another function of NVIDIA's module": (_persistence("_src_to_module"), "persistence._src_to_module"),
+    "a longer way through NVIDIA's module": (
+        _persistence("_reconstruct_persistent_obj.__globals__"),
+        "persistence:_reconstruct_persistent_obj.__globals__",
+    ),
+    "a module of nearly NVIDIA's name": (
+        _persistence("_reconstruct_persistent_obj", "torch_utils.persistence.x"),
+        "torch_utils.persistence.x._reconstruct",
+    ),
+    "the state of NVIDIA's function": (
+        Raw(b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n}X\x01\x00\x00\x00aK\x01sb"),
+        "state of torch_utils.persistence._reconstruct",
+    ),
+    "a method of a path": (Call(Named("pathlib", "PosixPath.unlink"), ("x",)), "pathlib:PosixPath.unlink"),
+    "a module within pathlib": (Call(Named("pathlib", "os.remove"), ("x",)), "pathlib:os.remove"),
+    "a subclass of a path's module": (Call(Named("pathlib", "UnsupportedOperation"), ()), "pathlib.Unsupp"),
+    "the state of a class of paths": (Raw(b"cpathlib\nPosixPath\n}b"), "state of pathlib.PosixPath"),
+    "a way through a namespace": (Named("argparse", "Namespace.__init__.__globals__"), "argparse:Namespace"),
+    "argparse's reader of files": (Call(Named("argparse", "FileType"), ("w",)), "argparse.FileType"),
+    "a dtype that is called": (Call(Named("torch", "float16"), ()), "calls torch.float16"),
+    "a type that is called": (Call(Named("__builtin__", "dict"), ()), "calls __builtin__.dict"),
+    "the class of a dtype": (Named("torch", "float16.__class__"), "torch:float16.__class__"),
+    "a function of torch": (Call(Named("torch", "compile"), ()), "torch.compile"),
+    "what makes a defaultdict's values": (
+        Call(Named("collections", "defaultdict"), (Named("os", "system"),)),
+        "os.system",
+    ),
+    "what makes a defaultdict's values, within": (
+        Call(Named("collections", "defaultdict"), (Named("builtins", "eval"), {"a": 1})),
+        "builtins.eval",
+    ),
+    "a namespace's attribute": (Call(Named("argparse", "Namespace"), (), {"a": SYSTEM}), "os.system"),
+    "a path's part": (Call(Named("pathlib", "PosixPath"), (SYSTEM,)), "os.system"),
+    "named tuples": (Call(Named("collections", "namedtuple"), ("a", "b")), "collections.namedtuple"),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_look_alikes_of_what_is_read_are_refused_by_name(name) -> None:
+    content, pattern = LOOK_ALIKES[name]
+    refuse(_torch_zip(forge({"g_ema": {}, "beside": content}, 2)), UnsafeCheckpointError, pattern)
+    refuse(forge({"beside": content}, 2), UnsafeCheckpointError, pattern)
+
+
+@pytest.mark.parametrize("new_zipfile", [True, False])
+def test_modules_that_torch_saved_whole_stay_records(new_zipfile, tmp_path) -> None:
+    path = tmp_path / "network.pt"
+    path.write_bytes(_torch_whole(new_zipfile=new_zipfile))  # executing a source text in it would exit
+    assert load_generator(path).fingerprint == GENERATOR.fingerprint
+    hostile = _torch_whole(lambda m: _set(m["D"], training=SYSTEM), new_zipfile)
+    refuse(hostile, UnsafeCheckpointError, "os.system")
+    hostile = _torch_whole(lambda m: m["G_ema"].children.update(mapping=SYSTEM), new_zipfile)
+    refuse(hostile, UnsafeCheckpointError, "os.system")
+
+
+def test_a_whole_module_of_other_code_says_what_to_do(tmp_path, monkeypatch) -> None:
+    model = types.ModuleType("model")
+    model.Generator = type("Generator", (torch.nn.Linear,), {"__module__": "model"})
+    monkeypatch.setitem(sys.modules, "model", model)
+    for content in (model.Generator(2, 2), {"g_ema": model.Generator(2, 2)}):
+        torch.save(content, tmp_path / "network.pt")
+        refuse(tmp_path / "network.pt", UnsafeCheckpointError, "model.Generator: .* whole .* state_dict")
+
+
 def test_an_old_torch_file_is_read_by_the_same_machine(tmp_path) -> None:
     path = tmp_path / "evil.pt"
 
@@ -342,6 +421,26 @@ def _loop_of_networks() -> bytes:
     return b"\x80\x03" + NETWORK + b")R" + _put(1) + components + b"b\x85."
 
 
+def _loop_of_tables() -> bytes:
+    """A dictionary that holds itself, beside tensors of a name that a generator has."""
+    return _torch_zip(b"\x80\x02}" + _put(1) + _text("g_ema") + _get(1) + b"s" + _text("a") + b"Ns.")
+
+
+def _billion_tables(levels: int, names: int) -> bytes:
+    """A dictionary that holds, under many names, one that holds, under as many, ..."""
+    data = b"\x80\x02}" + _put(0) + b"0"
+    for level in range(1, levels + 1):
+        items = b"".join(_text(f"{i:090}") + _get(level - 1) for i in range(names))
+        data += b"}(" + items + b"u" + _put(level) + b"0"
+    return _torch_zip(data + _get(levels) + b".")
+
+
+def _many_copies(make: bytes) -> bytes:
+    """A list of many pairs, of which a container is to be made again and again."""
+    pairs = b"](" + b"".join(_text(str(i)) + b"N\x86" for i in range(20_000)) + b"e" + _put(1) + b"0"
+    return b"\x80\x02" + pairs + (make + _get(1) + b"\x85R") * 2_000 + b"N."
+
+
 def _wide_network() -> bytes:
     """A TensorFlow network of many components."""
     return forge((Network(components={str(i): Network() for i in range(100)}).call(),))
@@ -398,6 +497,11 @@ EXHAUSTING = {
     "a billion modules": (_billion_modules(), "more than 2000 modules"),
     "a network that holds itself": (_loop_of_networks(), "not described"),
     "a network of many networks": (_wide_network(), "has 100 components"),
+    "a table that holds itself": (_loop_of_tables(), "g_ema do not form|g_ema is|not a named tensor"),
+    "a billion tables": (_billion_tables(4, 200), "more than 100,000 names"),
+    "copies of a long list as dictionaries": (_many_copies(b"ccollections\nOrderedDict\n"), "holds nothing"),
+    "copies of a long list as sets": (_many_copies(b"c__builtin__\nset\n"), "holds nothing"),
+    "copies of a long list as deques": (_many_copies(b"ccollections\ndeque\n"), "holds nothing"),
     "an empty stack": (b"\x80\x04R.", "stack or memo are empty"),
     "an empty memo": (b"\x80\x04h\x05.", "stack or memo are empty"),
     "an unknown opcode": (b"\x80\x04\xff.", "unknown|damaged"),
@@ -434,6 +538,9 @@ def test_lies_about_sizes_cost_no_memory() -> None:
         "a storage smaller than claimed",
         "an array larger than its bytes",
         "bytes that claim to be endless",
+        "a billion tables",
+        "copies of a long list as dictionaries",
+        "copies of a long list as sets",
     ):
         tracemalloc.start()
         refuse(EXHAUSTING[name][0], CheckpointError, EXHAUSTING[name][1])
@@ -448,6 +555,13 @@ def test_lies_about_sizes_cost_no_memory() -> None:
 def _npz() -> bytes:
     stream = io.BytesIO()
     np.savez(stream, a=np.zeros(3))
+    return stream.getvalue()
+
+
+def _zipped(name: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, _torch_zip(forge({})))
     return stream.getvalue()
 
 
@@ -466,6 +580,7 @@ NOT_CHECKPOINTS = {
     "a PNG file": (b"\x89PNG\r\n\x1a\n" + bytes(100), "unknown kind of file"),
     "zeros": (bytes(1000), "unknown kind of file"),
     "an npz file": (_npz(), "no data.pkl"),
+    "a zip archive around a checkpoint": (_zipped("network.pt"), "holds network.pt .* unpack it and give"),
     "a TorchScript program": (_torch_zip(forge({}), {"archive/constants.pkl": forge(())}), "TorchScript"),
     "a pickle of numbers": (pickle.dumps([1, 2, 3]), "holds a list"),
     "a pickle of a dictionary": (pickle.dumps({"epoch": 3, "loss": 0.5}), "a dictionary of epoch, loss"),
@@ -538,6 +653,22 @@ def _nvidia_tensor(modules, path: str, change) -> None:
     parameters[name] = change(parameters[name].detach())
 
 
+def _colours(modules, channels: int) -> None:
+    for k in range(3):
+        torgb = modules["G_ema"].at(f"synthesis.b{4 << k}.torgb")
+        for name in ("weight", "bias"):
+            torgb.parameters[name] = torgb.parameters[name][:1].repeat(
+                channels, *[1] * (3 * (name == "weight"))
+            )
+
+
+def _grey_tensorflow(critic: Network, averaged: Network) -> None:
+    averaged.settings["num_channels"] = 1
+    variables = averaged.components["synthesis"].variables
+    for name in [name for name in variables if "ToRGB" in name and "mod" not in name]:
+        variables[name] = variables[name][..., :1]
+
+
 MISFITS = {
     "StyleGAN3": (_bent_nvidia(_stylegan3), "StyleGAN3 generator"),
     "conditional": (
@@ -547,10 +678,6 @@ MISFITS = {
     "conditional by its layers": (
         _bent_nvidia(lambda m: m["G_ema"].at("mapping.embed")),
         "generator is conditional",
-    ),
-    "a conditional discriminator": (
-        _bent_nvidia(lambda m: _set(m["D"], c_dim=10)),
-        "discriminator is conditional",
     ),
     "another architecture": (
         _bent_nvidia(lambda m: _set(m["G_ema"].at("synthesis.b8"), architecture="resnet")),
@@ -611,10 +738,6 @@ MISFITS = {
         _bent_nvidia(lambda m: _nvidia_tensor(m, "synthesis.b8.torgb.weight", lambda t: t.long())),
         "synthesis.b8.torgb.weight of the generator: expected a tensor of floating .* found torch.int64",
     ),
-    "groups without a number": (
-        _bent_nvidia(lambda m: _set(m["D"].at("b4.mbstd"), group_size=None)),
-        "minibatch standard deviation are None",
-    ),
     "StyleGAN1": (
         _bent_tensorflow(lambda d, g: g.variables.update({"ToRGB_lod3/weight": np.zeros((1, 1, 4, 3))})),
         "StyleGAN1",
@@ -624,8 +747,8 @@ MISFITS = {
         "label_size of the network is 10; expected 0; conditional",
     ),
     "a TensorFlow network of another architecture": (
-        _bent_tensorflow(lambda d, g: d.settings.update(architecture="orig")),
-        "architecture of the network is orig; expected 'resnet'",
+        _bent_tensorflow(lambda d, g: g.settings.update(architecture="orig")),
+        "architecture of the network is orig; expected 'skip'",
     ),
     "a TensorFlow network of another filter": (
         _bent_tensorflow(lambda d, g: g.settings.update(resample_kernel=[1, 2, 1])),
@@ -636,7 +759,7 @@ MISFITS = {
         "1 missing: dlatent_avg",
     ),
     "an unexpected TensorFlow variable": (
-        _bent_tensorflow(lambda d, g: d.variables.update({"4x4/Extra": np.zeros(2)})),
+        _bent_tensorflow(lambda d, g: g.variables.update({"4x4/Extra": np.zeros(2)})),
         "1 unexpected: 4x4/Extra",
     ),
     "a TensorFlow variable given twice": (
@@ -650,8 +773,8 @@ MISFITS = {
         "1 missing: convs.1.conv.weight",
     ),
     "rosinality with an unexpected tensor": (
-        _bent_rosinality(lambda c: c["d"].update(extra=torch.zeros(1))),
-        "discriminator do not form a StyleGAN2 .1 unexpected: extra",
+        _bent_rosinality(lambda c: c["g_ema"].update(extra=torch.zeros(1))),
+        "generator do not form a StyleGAN2 .1 unexpected: extra",
     ),
     "rosinality with another filter": (
         _bent_rosinality(lambda c: c["g_ema"]["convs.0.conv.blur.kernel"].fill_(1)),
@@ -669,6 +792,40 @@ MISFITS = {
         _bent_rosinality(lambda c: c.update(latent_avg="mean")),
         "latent_avg is a str",
     ),
+    "rosinality with an average that differs from layer to layer": (
+        _bent_rosinality(lambda c: c.update(latent_avg=torch.arange(20.0).reshape(2, 10))),
+        "latent_avg has 2 different rows; expected a single w",
+    ),
+    "rosinality with some of its noise maps": (
+        _bent_rosinality(lambda c: c["g_ema"].pop("noises.noise_1")),
+        "1 missing: noises.noise_1",
+    ),
+    "rosinality without its averaged weights' constant": (
+        _bent_rosinality(lambda c: c.update(g=dict(c["g_ema"])) or c["g_ema"].pop("input.input")),
+        "1 missing: input.input",
+    ),
+    "terminal codes in the name of a generator": (
+        _bent_rosinality(lambda c: c.update({"\x1b[2J": c.pop("g_ema") | {"\x1b[3J": 1}})),
+        r"\\x1b\[3J of \\x1b\[2J is not a named tensor",
+    ),
+    "two generators, neither an average": (
+        _bent_rosinality(lambda c: c.update(a=c["g_ema"], b=c.pop("g_ema"))),
+        "several generators, a, b; save the one you mean alone",
+    ),
+    "pictures that are not square": (
+        _bent_nvidia(lambda m: _nvidia_tensor(m, "synthesis.b4.const", lambda t: torch.cat([t, t], 2))),
+        "begins with 4 × 8 pixels; expected 4 × 4: only square pictures",
+    ),
+    "rosinality with pictures that are not square": (
+        _bent_rosinality(lambda c: c["g_ema"].update({"input.input": torch.zeros(1, 8, 7, 4)})),
+        "begins with 7 × 4 pixels; expected 4 × 4: only square pictures",
+    ),
+    "grey pictures": (_bent_nvidia(lambda m: _colours(m, 1)), "have 1 channel; expected 3: only red, green"),
+    "pictures with transparency": (_bent_nvidia(lambda m: _colours(m, 4)), "have 4 channels; expected 3"),
+    "grey TensorFlow pictures": (
+        _bent_tensorflow(_grey_tensorflow),
+        "have 1 channel; expected 3: only red, green",
+    ),
     "rosinality with an average of another width": (
         _bent_rosinality(lambda c: c.update(latent_avg=torch.zeros(3))),
         r"mapping.w_avg of the generator has shape \(3,\); expected \(10,\)",
@@ -680,6 +837,56 @@ MISFITS = {
 def test_networks_that_do_not_fit_are_refused(name) -> None:
     content, pattern = MISFITS[name]
     refuse(content, CheckpointError, pattern)
+
+
+DISCRIMINATORS = {
+    "conditional": (_bent_nvidia(lambda m: _set(m["D"], c_dim=10)), "discriminator is conditional"),
+    "conditional by its layers": (
+        _bent_nvidia(lambda m: m["D"].at("mapping")),
+        "discriminator is conditional",
+    ),
+    "another architecture": (
+        _bent_nvidia(lambda m: _set(m["D"].at("b8"), architecture="orig")),
+        "architecture is 'orig'; expected 'resnet'",
+    ),
+    "no module": (_bent_nvidia(lambda m: m.update(D=Module(attributes={"c_dim": 0}))), "has no b4"),
+    "groups without a number": (
+        _bent_nvidia(lambda m: _set(m["D"].at("b4.mbstd"), group_size=None)),
+        "minibatch standard deviation are None",
+    ),
+    "grey pictures": (
+        _bent_nvidia(lambda m: m["D"].at("b16.fromrgb").parameters.update(weight=torch.zeros(4, 1, 1, 1))),
+        r"from_rgb.weight of the discriminator has shape \(4, 1, 1, 1\); expected \(4, 3, 1, 1\)",
+    ),
+    "TensorFlow's, of another architecture": (
+        _bent_tensorflow(lambda d, g: d.settings.update(architecture="orig")),
+        "architecture of the network is orig; expected 'resnet'",
+    ),
+    "TensorFlow's, with an unexpected variable": (
+        _bent_tensorflow(lambda d, g: d.variables.update({"4x4/Extra": np.zeros(2)})),
+        "1 unexpected: 4x4/Extra",
+    ),
+    "rosinality's, with further layers": (
+        _bent_rosinality(lambda c: c["d"].update({"extra.weight": torch.zeros(1)})),
+        "discriminator do not form a StyleGAN2 .1 unexpected: extra.weight",
+    ),
+    "rosinality's, a tensor": (_bent_rosinality(lambda c: c.update(d=torch.zeros(1))), "d is torch._utils"),
+    "absent from NVIDIA's": (_bent_nvidia(lambda m: m.pop("D")), "holds no discriminator, only a generator"),
+    "none in TensorFlow's": (
+        forge((None, None, tensorflow_networks(GENERATOR, DISCRIMINATOR)[1].call())),
+        "holds no discriminator, only a generator",
+    ),
+    "none in rosinality's": (_bent_rosinality(lambda c: c.update(d=None)), "holds no discriminator, only"),
+}
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_a_generator_is_read_beside_a_discriminator_that_cannot_be(name) -> None:
+    content, pattern = DISCRIMINATORS[name]
+    path = Path("network.pkl").absolute()
+    path.write_bytes(content)
+    assert load_generator(path).fingerprint == GENERATOR.fingerprint
+    refuse(content, CheckpointError, pattern, load_discriminator)
 
 
 @pytest.mark.parametrize(
@@ -713,12 +920,14 @@ def test_tensors_without_their_settings(tmp_path) -> None:
     names = ("synthesis.b4.const", "mapping.w_avg")
     torch.save({name: torch.zeros(3) for name in names}, tmp_path / "state.pt")
     refuse(tmp_path / "state.pt", CheckpointError, "without its settings, such as conv_clamp")
+    torch.save({"G_ema": {name: torch.zeros(3) for name in names}}, tmp_path / "state.pt")
+    refuse(tmp_path / "state.pt", CheckpointError, "without its settings, such as conv_clamp")
 
 
 def test_other_torch_files(tmp_path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"state_dict": {"layer.weight": torch.zeros(3)}, "args": argparse.Namespace(a=1)}, path)
-    refuse(path, CheckpointError, "a dictionary of state_dict, args; expected rosinality's g_ema")
+    refuse(path, CheckpointError, "a dictionary of state_dict, args; expected .* state_dict.layer.weight")
     torch.save([torch.zeros(3)], path, _use_new_zipfile_serialization=False)
     refuse(path, CheckpointError, "holds a list")
     torch.save({"g_ema": torch.zeros(3)}, path)
@@ -761,8 +970,6 @@ FOLDERS = {
         lambda s: s["generator"].update(conv_clamp=float("inf")),
         "expected a positive number",
     ),
-    "no groups": (lambda s: s["discriminator"].update(mbstd_group_size=0), "groups of 0"),
-    "groups that are text": (lambda s: s["discriminator"].update(mbstd_group_size="4"), "not an integer"),
     "a generator that is a list": (lambda s: s.update(generator=[]), "not a table"),
     "a later version": (
         lambda s: s.update(format_version=2),
@@ -779,6 +986,23 @@ def test_folders_whose_config_is_wrong(folder, name) -> None:
     change, pattern = FOLDERS[name]
     _edit(folder, change)
     refuse(folder, CheckpointError, pattern)
+
+
+@pytest.mark.parametrize(("groups", "pattern"), [(0, "groups of 0"), ("4", "not an integer")])
+def test_folders_whose_discriminator_is_wrong(folder, groups, pattern) -> None:
+    _edit(folder, lambda s: s["discriminator"].update(mbstd_group_size=groups))
+    assert load_generator(folder).fingerprint == GENERATOR.fingerprint
+    refuse(folder, CheckpointError, pattern, load_discriminator)
+
+
+def test_folders_whose_discriminator_is_lost_or_cut_off(folder) -> None:
+    path = folder / "discriminator.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert load_generator(folder).fingerprint == GENERATOR.fingerprint
+    refuse(folder, CheckpointError, "discriminator.safetensors is cut off", load_discriminator)
+    path.unlink()
+    assert load_generator(folder).fingerprint == GENERATOR.fingerprint
+    refuse(folder, CheckpointError, "there is no discriminator.safetensors", load_discriminator)
 
 
 def test_folders_that_lack_files(folder, tmp_path) -> None:

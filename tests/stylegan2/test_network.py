@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 
 import pytest
 import torch
@@ -161,6 +163,31 @@ def test_fingerprint_survives_half_precision_and_rescaled_kernels(generator: Gen
     assert same.fingerprint == generator.fingerprint
     assert len(generator.fingerprint) == 16
     assert other.fingerprint != generator.fingerprint
+
+
+def test_fingerprint_is_that_of_the_network_without_its_clamp(generator: Generator) -> None:
+    earlier = {clamp: _fingerprint_with_clamp(generator, clamp) for clamp in (None, 256.0, 100.0)}
+    assert generator.fingerprint == earlier[None]
+    twins = {clamp: Generator(dataclasses.replace(CONFIG, conv_clamp=clamp)) for clamp in earlier}
+    for clamp, twin in twins.items():
+        twin.load_state_dict(generator.state_dict())
+        assert twin.fingerprint == generator.fingerprint
+        assert twin.has_fingerprint(generator.fingerprint)
+        assert twin.has_fingerprint(earlier[clamp])  # of files that were made when the clamp was in it
+        assert twin.has_fingerprint(earlier[256.0])  # also where the clamp was dropped since
+        assert not twin.has_fingerprint("0" * 16) and not twin.has_fingerprint(None)
+    assert not generator.has_fingerprint(earlier[100.0])
+
+
+def _fingerprint_with_clamp(generator: Generator, clamp: float | None) -> str:
+    """What the property gave when the whole shape entered into it."""
+    config = dataclasses.asdict(generator.config) | {"conv_clamp": clamp}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name, parameter in sorted(generator.named_parameters()):
+        is_kernel = name.startswith("synthesis.convs.") and parameter.ndim == 4
+        values = torch.signbit(parameter) if is_kernel else parameter.half()
+        digest.update(name.encode() + values.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import collections
+import datetime
 import io
-from pathlib import Path
+import types
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
 import torch
 from foreign_forms import (
+    Call,
     Module,
+    Named,
     Raw,
     forge,
     make_networks,
     nvidia_modules,
     nvidia_pickle,
+    saved_whole,
     tensorflow_networks,
     tensorflow_pickle,
 )
+from safetensors.torch import save_file
 
 from domainvec.domains import Domain
 from domainvec.errors import CheckpointError
@@ -287,6 +294,135 @@ def test_rosinality_files_of_every_shape(tmp_path, rosinality_content, shape, ne
         assert torch.equal(ours.mapping.w_avg, load_generator(path).mapping.w_avg)
     else:
         assert_same(ours, reference, rtol=1e-3 if shape == "half" else 0)
+
+
+def _prefixed(state, prefix):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+WRAPPINGS = {
+    "of data parallel training": lambda g, d, w: {
+        "g_ema": _prefixed(g, "module."),
+        "d": _prefixed(d, "module."),
+        "latent_avg": w,
+    },
+    "under state_dict": lambda g, d, w: {"state_dict": g, "latent_avg": w},
+    "under state_dict with both networks": lambda g, d, w: {
+        "state_dict": {**_prefixed(g, "generator."), **_prefixed(d, "discriminator."), "latent_avg": w},
+        "epoch": 3,
+    },
+    "under generator": lambda g, d, w: {"generator": g, "discriminator": d, "latent_avg": w},
+    "an average among others": lambda g, d, w: {"net": _halved(g), "net_ema": g, "latent_avg": w},
+    "the decoder of an encoder": lambda g, d, w: {
+        "state_dict": {
+            **_prefixed(g, "decoder."),
+            "encoder.input_layer.0.weight": torch.zeros(64, 3, 3, 3),
+            "encoder.styles.0.linear.weight": torch.zeros(3, 3),
+        },
+        "latent_avg": w.repeat(10, 1),
+        "opts": {"output_size": 64},
+    },
+    "an average in a row": lambda g, d, w: {"g_ema": g, "latent_avg": w[None]},
+    "an average for each layer": lambda g, d, w: {"g_ema": g, "d": d, "latent_avg": w.repeat(10, 1)},
+    "all names in one": lambda g, d, w: {**_prefixed(g, "G."), "latent_avg": w},
+    "bare, with its average": lambda g, d, w: {**g, "latent_avg": w},
+}
+
+
+def _halved(state):
+    return {name: tensor / 2 if "kernel" not in name else tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("name", WRAPPINGS)
+def test_rosinality_tensors_in_other_wrapping(tmp_path, rosinality_content, name) -> None:
+    parts = [rosinality_content[part] for part in ("g_ema", "d", "latent_avg")]
+    content = WRAPPINGS[name](*parts)
+    path = tmp_path / "network.pt"
+    torch.save(content, path)
+    assert_same(load_generator(path), load_generator(REFERENCE / "rosinality.pt"))
+    if "d" in content or "discriminator" in content or "both networks" in name:
+        assert_same(load_discriminator(path), load_discriminator(REFERENCE / "rosinality.pt"))
+
+
+def test_the_form_says_where_the_generator_was(tmp_path, rosinality_content) -> None:
+    state = rosinality_content["g_ema"]
+    for content, form in (
+        (rosinality_content, "rosinality checkpoint"),
+        (state, "rosinality checkpoint"),
+        ({"state_dict": _prefixed(state, "decoder.")}, "rosinality checkpoint, its state_dict.decoder"),
+    ):
+        torch.save(content, tmp_path / "network.pt")
+        assert read_checkpoint(tmp_path / "network.pt").form == form
+
+
+def test_rosinality_tensors_as_safetensors(tmp_path, rosinality_content) -> None:
+    state = {name: tensor.clone() for name, tensor in rosinality_content["g_ema"].items()}
+    state["latent_avg"] = rosinality_content["latent_avg"].clone()
+    for name, tensors in {"bare": state, "prefixed": _prefixed(state, "g_ema.")}.items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+        ours = load_generator(tmp_path / f"{name}.safetensors")
+        assert_same(ours, load_generator(REFERENCE / "rosinality.pt"))
+
+
+def test_noise_maps_that_are_missing_are_drawn_from_a_fixed_seed(tmp_path, rosinality_content) -> None:
+    state = {k: v for k, v in rosinality_content["g_ema"].items() if not k.startswith("noises.")}
+    path = tmp_path / "network.pt"
+    torch.save(rosinality_content | {"g_ema": state}, path)
+    with pytest.warns(UserWarning, match="no noise maps, .* fixed seed"):
+        ours, again = load_generator(path), load_generator(path)
+    assert_same(ours, again)
+    reference = load_generator(REFERENCE / "rosinality.pt")
+    assert ours.fingerprint == reference.fingerprint
+    for conv, other in zip(ours.synthesis.convs, reference.synthesis.convs, strict=True):
+        assert conv.noise.shape == other.noise.shape
+        torch.testing.assert_close(conv.weight, other.weight)
+    noise = torch.cat([conv.noise.flatten() for conv in ours.synthesis.convs])
+    assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
+    w = ours.mapping(torch.randn(2, 48, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(ours.synthesis(w, noise="none"), reference.synthesis(w, noise="none"))
+
+
+BESIDE = {
+    "paths": argparse.Namespace(path=Path("x") / "y", other=PureWindowsPath("C:/z")),
+    "paths of Python 3.13": Call(Named("pathlib._local", "PosixPath"), ("/", "x")),
+    "dtypes": {"dtype": torch.float16, "others": [torch.bfloat16, torch.int64, np.float32, np.dtype("f4")]},
+    "types": {"types": [bool, int, float, str, list, tuple, dict]},
+    "devices and shapes": [torch.device("cuda:0"), torch.zeros(2, 3).shape],
+    "versions": {"torch": torch.__version__},
+    "defaultdicts": collections.defaultdict(float, {"a": 1.0, "b": collections.defaultdict(list)}),
+    "counters": collections.Counter("aab"),
+    "queues": collections.deque([1, 2], maxlen=3),
+    "sets": [{1, 2}, frozenset([3])],
+    "namespaces": types.SimpleNamespace(a=1, b=types.SimpleNamespace()),
+    "dates": [datetime.datetime(2020, 1, 2, tzinfo=None), datetime.date(2020, 1, 2), datetime.timedelta(1)],
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("new_zipfile", [True, False])
+def test_what_scripts_keep_beside_the_weights_is_let_be(
+    tmp_path, rosinality_content, name, new_zipfile
+) -> None:
+    path = tmp_path / "network.pt"
+    path.write_bytes(saved_whole({**rosinality_content, "beside": BESIDE[name]}, new_zipfile))
+    assert_same(load_generator(path), load_generator(REFERENCE / "rosinality.pt"))
+    generator, discriminator = make_networks()
+    modules = {name: each.call() for name, each in nvidia_modules(generator, discriminator).items()}
+    for protocol in (2, 4):
+        path.write_bytes(forge({**modules, "training_set_kwargs": BESIDE[name]}, protocol))
+        assert_same(load_generator(path), generator)
+
+
+@pytest.mark.parametrize("new_zipfile", [True, False])
+@pytest.mark.parametrize("alone", [True, False])
+def test_modules_of_nvidia_saved_whole_by_torch(tmp_path, new_zipfile, alone) -> None:
+    generator, discriminator = make_networks(256.0)
+    modules = {name: each.call() for name, each in nvidia_modules(generator, discriminator).items()}
+    path = tmp_path / "model_afhqcat.pt"
+    path.write_bytes(saved_whole(modules["G_ema"] if alone else modules, new_zipfile))
+    assert_same(load_generator(path), generator)
+    if not alone:
+        assert_same(load_discriminator(path), discriminator)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -43,7 +43,7 @@ def convert(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Convert a checkpoint, its discriminator included if it has one; nothing in it is executed."""
+    """Convert a checkpoint, with its discriminator if it has one; nothing in it is executed."""
     form = form or (Form.ROSINALITY if output.suffix == ".pt" else Form.SAFETENSORS)
     if form is Form.ROSINALITY:
         output = with_suffix(output, ".pt")
@@ -57,18 +57,23 @@ def convert(
 
     import torch
 
-    from domainvec.cli.networks import load_networks
+    from domainvec.cli.networks import load_networks, write_rosinality
     from domainvec.errors import CheckpointError
     from domainvec.stylegan2.pretrained import save_generator
-    from domainvec.stylegan2.writers import save_rosinality
+    from domainvec.stylegan2.writers import discriminator_misfit
 
     networks = load_networks(generator)
     if networks.generator is None:
         raise CheckpointError(f"{generator} holds no generator to convert")
+    discriminator, left_out = networks.discriminator, networks.discriminator_error
     if form is Form.ROSINALITY:
-        save_rosinality(networks.generator, output, networks.discriminator, drop_clamp=drop_clamp)
+        if discriminator and (left_out := discriminator_misfit(discriminator)):
+            discriminator = None
+        write_rosinality(networks.generator, output, discriminator, drop_clamp=drop_clamp)
     else:
         dtype = torch.float16 if half else torch.float32
-        save_generator(networks.generator, output, dtype, networks.discriminator)
-    held = "generator and discriminator" if networks.discriminator else "generator"
+        save_generator(networks.generator, output, dtype, discriminator)
+    if left_out:
+        typer.echo(f"note: the discriminator is left out: {left_out}", err=True)
+    held = "generator and discriminator" if discriminator else "generator"
     typer.echo(f"{output}: {held}, {networks.generator.resolution} px; read as: {networks.form}")

@@ -52,10 +52,11 @@ def export(
     if output.suffix == ".pt" and output.is_dir():
         raise typer.BadParameter(f"{output} is a folder, not a file", param_hint="-o")
 
+    from domainvec.cli.networks import write_rosinality
     from domainvec.domains import Domain
     from domainvec.domains.merging import merge, merging_error
     from domainvec.stylegan2 import Generator
-    from domainvec.stylegan2.writers import save_folder, save_rosinality
+    from domainvec.stylegan2.writers import save_folder
 
     model = Generator.from_pretrained(generator)
     loaded = Domain.load(file, generator=model, allow_mismatch=allow_mismatch)
@@ -63,7 +64,7 @@ def export(
         loaded = loaded * strength
     merged = merge(model, loaded, nearest=nearest)
     if output.suffix == ".pt":
-        save_rosinality(merged, output, drop_clamp=drop_clamp)
+        write_rosinality(merged, output, drop_clamp=drop_clamp)
     else:
         save_folder(merged, output)
     error = merging_error(model, loaded, merged)

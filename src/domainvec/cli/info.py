@@ -71,6 +71,7 @@ def _domain_facts(path: str) -> Facts:
 
 def _checkpoint_facts(path: str) -> Facts:
     from domainvec.cli.networks import load_networks
+    from domainvec.domains import create_domain
 
     networks = load_networks(path)
     facts: Facts = {"kind": "checkpoint", "form": networks.form}
@@ -85,7 +86,8 @@ def _checkpoint_facts(path: str) -> Facts:
             "rgb_channels": list(generator.rgb_channels),
             "conv_clamp": generator.config.conv_clamp,
             "parameters": sum(parameter.numel() for parameter in generator.parameters()),
-            "domain_size": sum(generator.conv_channels),
+            "domain_size": create_domain("modulation", generator).size,
+            "domain_size_with_rgb": create_domain("modulation+rgb", generator).size,
             "fingerprint": generator.fingerprint,
         }
     if discriminator := networks.discriminator:
@@ -95,6 +97,8 @@ def _checkpoint_facts(path: str) -> Facts:
             "conv_clamp": discriminator.config.conv_clamp,
             "parameters": sum(parameter.numel() for parameter in discriminator.parameters()),
         }
+    elif networks.discriminator_error:
+        facts["discriminator"] = {"error": networks.discriminator_error}
     return facts
 
 
@@ -118,11 +122,26 @@ def _print(facts: Facts, indent: str = "") -> None:
         if isinstance(value, dict):
             typer.echo(f"{indent}{name}")
             _print(value, indent + "  ")
+        elif name == "mix":
+            typer.echo(f"{indent}{name}")  # the whole story of each part is in the JSON
+            for part in value:
+                typer.echo(f"{indent}  {part['weight']:g} × {_title(part['domain'])}")
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             for item in value:
                 _print({name: item}, indent)
         elif value is not None:
             typer.echo(f"{indent}{name:<{width}}  {_short(value)}")
+
+
+def _title(metadata: Facts) -> str:
+    """What a domain was made for, in a few words."""
+    pictures = [
+        metadata[key].get(name)
+        for key, name in (("image", "name"), ("images", "names"))
+        if isinstance(metadata.get(key), dict)
+    ]
+    named = [_short(value) for value in (metadata.get("target"), *pictures) if value]
+    return named[0] if named else "a domain that does not name its target"
 
 
 def _short(value: object) -> str:

@@ -224,9 +224,10 @@ class Domain:
             generator.synthesis.check_weight_changes(self.to("meta").weight_changes)
         except ShapeError as error:
             raise DomainError(f"{error}: this domain belongs to a generator of another form") from error
-        made_for = self.metadata.get("generator_fingerprint")
-        if made_for is not None and made_for != generator.fingerprint and not allow_mismatch:
-            named = " and ".join(map(str, made_for)) if isinstance(made_for, list) else made_for
+        found = self.metadata.get("generator_fingerprint")
+        made_for = found if isinstance(found, list) else [] if found is None else [found]
+        if not allow_mismatch and not all(map(generator.has_fingerprint, made_for)):
+            named = " and ".join(map(str, made_for))
             raise DomainError(
                 f"the domain was made for the generator {named}, not for this one, {generator.fingerprint}; "
                 "the widths agree, so it can be used if you allow the mismatch"

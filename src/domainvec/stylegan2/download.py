@@ -47,6 +47,7 @@ PUBLISHED = {
 LICENSE = "NVIDIA Source Code License (for research and evaluation only, non-commercial)"
 """What all of them are under."""
 
+_NOWHERE = Path(os.devnull, "no home folder")  # where nobody can make a folder
 _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 20
 _PASSING_STATUSES = (408, 425, 429, 500, 502, 503, 504)
@@ -71,10 +72,15 @@ class _Answer:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $DOMAINVEC_CACHE, or domainvec in $XDG_CACHE_HOME or in ~/.cache."""
-    if os.environ.get("DOMAINVEC_CACHE"):
-        return Path(os.environ["DOMAINVEC_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "domainvec"
+    """Where downloads are kept: $DOMAINVEC_CACHE, or domainvec in $XDG_CACHE_HOME or in ~/.cache.
+
+    For a user without a home folder, as in containers, this is a path at which nothing can be written.
+    """
+    own, common = os.environ.get("DOMAINVEC_CACHE"), os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(own).expanduser() if own else Path(common).expanduser() / "domainvec"
+    except RuntimeError:  # from expanduser: there is no home folder
+        return _NOWHERE / "domainvec"
 
 
 @contextmanager
@@ -96,7 +102,8 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
     path = (cache_folder() if folder is None else folder) / url.rpartition("/")[2]
     recorded = path.with_name(f"{path.name}.sha256")
     if not path.exists():
-        recorded.unlink(missing_ok=True)
+        if recorded.exists():
+            recorded.unlink()
         project = PUBLISHED[name].partition("/")[0]
         terms = f"https://nvlabs.github.io/{project}/license.html"
         print(f"{path.name} is under the {LICENSE}: {terms}", file=sys.stderr)
@@ -149,7 +156,10 @@ def download(url: str, path: Path, *, attempts: int = 4, pause_seconds: float = 
             os.replace(partial, path)
             _validator_path(partial).unlink(missing_ok=True)
     except OSError as error:
-        raise DownloadError(f"cannot write {path} ({error.strerror or error})") from error
+        raise DownloadError(
+            f"cannot write {path} ({error.strerror or error}); set DOMAINVEC_CACHE to a folder that can be "
+            f"written to, or fetch {url} yourself and give the path of the file"
+        ) from error
 
 
 def _fetch(url: str, partial: Path, attempts: int, pause_seconds: float) -> None:

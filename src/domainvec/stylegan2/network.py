@@ -28,6 +28,8 @@ _PIXELS_AT_ONCE = 8 * 256 * 256
 
 Noise = Literal["const", "random", "none"]
 
+_ADA_CLAMP = 256.0
+
 
 class Multipliers(Protocol):
     """What the synthesis network must be told of a domain: numbers, all zero for its own domain.
@@ -345,10 +347,25 @@ class Generator(nn.Module):
         """Sixteen hexadecimal digits that tell this generator from any other.
 
         Equal for every form in which the same weights are kept: the kernels of the 3 × 3 convolutions enter
-        by their signs, which no rescaling between forms changes, and the rest at half precision. The noise
-        maps and the average w, which do not concern a domain vector, stay out.
+        by their signs, which no rescaling between forms changes, and the rest at half precision. What does
+        not concern a domain stays out: the noise maps, the average w, and conv_clamp, a safeguard of training
+        that not every form can hold.
         """
-        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        return self._fingerprint(conv_clamp=None)
+
+    def has_fingerprint(self, fingerprint: object) -> bool:
+        """Whether a fingerprint is this generator's, or was when fingerprints told the clamp.
+
+        The clamp may since have been dropped, so that of StyleGAN2-ADA is tried in any case.
+        """
+        return any(
+            fingerprint == self._fingerprint(clamp)
+            for clamp in dict.fromkeys((None, self.config.conv_clamp, _ADA_CLAMP))
+        )
+
+    def _fingerprint(self, conv_clamp: float | None) -> str:
+        config = asdict(self.config) | {"conv_clamp": conv_clamp}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, parameter in sorted(self.named_parameters()):
             values = parameter.detach().cpu().float()
             is_kernel = name.startswith("synthesis.convs.") and values.ndim == 4

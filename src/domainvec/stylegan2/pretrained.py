@@ -13,10 +13,11 @@ import torch
 
 from domainvec.errors import CheckpointError
 from domainvec.files import BUNDLED_FOLDER
+from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from domainvec.stylegan2.discriminator import Discriminator
 from domainvec.stylegan2.download import BASE_URL, PUBLISHED, published_file
 from domainvec.stylegan2.network import Generator
-from domainvec.stylegan2.readers import Checkpoint, read_checkpoint
+from domainvec.stylegan2.readers import Checkpoint, Weights, read_checkpoint
 from domainvec.stylegan2.writers import save_folder
 
 BUNDLED = ("faces",)
@@ -57,22 +58,35 @@ def load_generator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE
     weights = load_checkpoint(name_or_path, base_url=base_url).generator
     if weights is None:
         raise CheckpointError(f"{os.fspath(name_or_path)} holds no generator")
-    generator = Generator(weights.config)
-    generator.load_state_dict(weights.tensors, assign=True)
-    return generator
+    return build_generator(weights)
 
 
 def load_discriminator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Discriminator:
     """The discriminator that a name or a path stands for, on the CPU; see ``load_checkpoint``.
 
     Raises:
-        CheckpointError: as there, or if there is no discriminator in the file.
+        CheckpointError: as there, or if there is no discriminator in the file, or one that cannot be read.
         DownloadError: as there.
     """
-    weights = load_checkpoint(name_or_path, base_url=base_url).discriminator
-    if weights is None:
-        raise CheckpointError(f"{os.fspath(name_or_path)} holds no discriminator, only a generator")
-    discriminator = Discriminator(weights.config)
+    checkpoint = load_checkpoint(name_or_path, base_url=base_url)
+    if checkpoint.discriminator is None:
+        why = checkpoint.discriminator_error or "holds no discriminator, only a generator"
+        raise CheckpointError(f"{os.fspath(name_or_path)}: {why}")
+    return build_discriminator(checkpoint.discriminator)
+
+
+def build_generator(weights: Weights[GeneratorConfig]) -> Generator:
+    """The network of a generator's weights, whose tensors it takes over."""
+    with torch.device("meta"):  # no time spent on random weights
+        generator = Generator(weights.config)
+    generator.load_state_dict(weights.tensors, assign=True)
+    return generator
+
+
+def build_discriminator(weights: Weights[DiscriminatorConfig]) -> Discriminator:
+    """The network of a discriminator's weights, whose tensors it takes over."""
+    with torch.device("meta"):
+        discriminator = Discriminator(weights.config)
     discriminator.load_state_dict(weights.tensors, assign=True)
     return discriminator
 

@@ -82,26 +82,33 @@ def save_rosinality(
     clamps = [network.config.conv_clamp for network in networks if network.config.conv_clamp is not None]
     if clamps and not drop_clamp:
         raise InputError(
-            f"activations are bounded to ±{clamps[0]}, which rosinality's form cannot hold; pass drop_clamp "
-            "to write the network without the bound"
+            f"activations are bounded to ±{clamps[0]:g} (conv_clamp), which rosinality's form cannot hold; "
+            "pass drop_clamp=True to write the network without the bound, or write a folder, which keeps it"
         )
     if generator.z_dim != generator.w_dim:
         raise InputError(
-            f"z has width {generator.z_dim} and w {generator.w_dim}, which rosinality's form wants to be the "
-            "same: name a folder instead, for safetensors"
+            f"z has width {generator.z_dim} and w {generator.w_dim}, but rosinality's form has one width for "
+            "both: write a folder instead"
         )
     content: dict[str, object] = {"g_ema": _generator_state(generator)}
     content["latent_avg"] = generator.mapping.w_avg.detach().float().cpu().clone()
     if discriminator is not None:
-        config = discriminator.config
-        if (config.mbstd_group_size, config.mbstd_channels) != (rosinality.GROUP_SIZE, 1):
-            raise InputError(
-                f"the minibatch standard deviation has groups of {config.mbstd_group_size} and "
-                f"{config.mbstd_channels} channels; rosinality's form wants {rosinality.GROUP_SIZE} and 1"
-            )
+        if misfit := discriminator_misfit(discriminator):
+            raise InputError(f"{misfit}; write the generator without it")
         content["d"] = _discriminator_state(discriminator)
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
+
+
+def discriminator_misfit(discriminator: Discriminator) -> str | None:
+    """Why rosinality's form cannot hold a discriminator, or None if it can."""
+    found = discriminator.config.mbstd_group_size, discriminator.config.mbstd_channels
+    if found == (rosinality.GROUP_SIZE, 1):
+        return None
+    return (
+        f"the discriminator's minibatch standard deviation has groups of {found[0]} and {found[1]} channels; "
+        f"rosinality's form has {rosinality.GROUP_SIZE} and 1"
+    )
 
 
 def _state(network: torch.nn.Module) -> dict[str, Tensor]:

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from domainvec.errors import CheckpointError
 from domainvec.stylegan2.readers import native, nvidia, rosinality, tensorflow
-from domainvec.stylegan2.readers.layout import Checkpoint, Weights
-from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES
+from domainvec.stylegan2.readers.layout import Checkpoint, Weights, flatten
+from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES, is_tensor
 from domainvec.stylegan2.readers.torch_files import LEGACY_MAGIC, nested_storage, opened_zip, read_legacy
-from domainvec.stylegan2.readers.unpickling import CONTAINERS, Names, kind, quote, recorded, unpickle
+from domainvec.stylegan2.readers.unpickling import PLAIN_NAMES, Names, kind, quote_some, recorded, unpickle
 
 __all__ = ["Checkpoint", "Weights", "read_checkpoint"]
 
 _PICKLE_NAMES: Names = {
-    **CONTAINERS,
+    **PLAIN_NAMES,
     **ARRAY_NAMES,
     **TENSOR_NAMES,
     **recorded(
@@ -78,11 +79,14 @@ def _read_file(path: Path) -> Checkpoint:
         with opened_zip(path) as content:
             return _read_torch(content)
     if head[8:9] == b"{":
-        return native.read_file(path)
+        tensors, metadata = native.read_tensors(path)
+        if native.METADATA_KEY in metadata:
+            return native.read_single(tensors, metadata[native.METADATA_KEY])
+        return _read_tensors(tensors, "the safetensors file does not say which network it holds")
     if not _PICKLE_HEAD.match(head):
         raise CheckpointError(
             f"unknown kind of file, beginning with {head[:8]!r}; expected a pickle of NVIDIA's, a .pt file "
-            "of rosinality's or .safetensors"
+            "of rosinality's or .safetensors. If it is an archive of one of these, unpack it"
         )
     data = path.read_bytes()
     content = unpickle(io.BytesIO(data), _PICKLE_NAMES)
@@ -98,20 +102,32 @@ def _read_file(path: Path) -> Checkpoint:
 
 
 def _read_torch(content: object) -> Checkpoint:
-    if rosinality.is_rosinality(content):
-        return rosinality.read(content)
-    if isinstance(content, dict) and any(isinstance(k, str) and k.startswith("synthesis.b") for k in content):
-        raise CheckpointError(
-            "the file holds the tensors of a stylegan2-ada-pytorch network without its settings, such as "
-            "conv_clamp; load the .pkl file they come from"
-        )
+    if nvidia.is_nvidia(content):
+        return nvidia.read(content)
+    if isinstance(content, dict):
+        return _read_tensors(flatten(content), f"the file holds {_describe(content)}")
     raise CheckpointError(
         f"the file holds {_describe(content)}; expected rosinality's g_ema, or a state dict of that form"
     )
 
 
+def _read_tensors(content: Mapping[str, object], otherwise: str) -> Checkpoint:
+    """The networks of named tensors without settings, or an error that begins with ``otherwise``."""
+    if rosinality.is_rosinality(content):
+        return rosinality.read(content)
+    if any("synthesis.b4." in name for name in content):
+        raise CheckpointError(
+            "the file holds the tensors of a stylegan2-ada-pytorch network without its settings, such as "
+            "conv_clamp; load the .pkl file they come from"
+        )
+    tensors = [name for name, value in content.items() if is_tensor(value)]
+    raise CheckpointError(
+        f"{otherwise}; expected rosinality's g_ema, or a state dict of that form. "
+        f"Its tensors: {quote_some(tensors)}"
+    )
+
+
 def _describe(content: object) -> str:
     if isinstance(content, dict):
-        names = [quote(key) for key in content if isinstance(key, str)]
-        return f"a dictionary of {', '.join(names[:6]) or 'nothing'}{', ...' if len(names) > 6 else ''}"
+        return f"a dictionary of {quote_some(list(content))}"
     return kind(content)

@@ -10,16 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from domainvec.errors import CheckpointError, ShapeError
+from domainvec.errors import CheckpointError, ShapeError, UnsafeCheckpointError
 from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
-from domainvec.stylegan2.readers.unpickling import quote
+from domainvec.stylegan2.readers.unpickling import quote, quote_some
 
 _MAX_SIZES = 11
+_MAX_DEPTH = 4
+_MAX_NAME = 100
+_MAX_NAMES = 100_000
 
 Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
 
@@ -40,11 +44,29 @@ class Checkpoint:
         form: which kind of file it is, in words.
         generator: the generator's weights (the averaged ones, where a file has several), or None.
         discriminator: the discriminator's weights, or None.
+        discriminator_error: why the discriminator that the file holds cannot be read, or None.
     """
 
     form: str
     generator: Weights[GeneratorConfig] | None
     discriminator: Weights[DiscriminatorConfig] | None
+    discriminator_error: str | None = None
+
+
+def attempt(
+    read: Callable[[], Weights[DiscriminatorConfig]],
+) -> tuple[Weights[DiscriminatorConfig] | None, str | None]:
+    """Read a discriminator, or say why it cannot be read: a generator is of use without it.
+
+    Raises:
+        UnsafeCheckpointError: if the file is unsafe; no part of it is of use then.
+    """
+    try:
+        return read(), None
+    except UnsafeCheckpointError:
+        raise
+    except CheckpointError as error:
+        return None, str(error)
 
 
 def conv_sites(num_sizes: int) -> Iterator[tuple[int, int, str]]:
@@ -109,13 +131,36 @@ def count_numbered(names: Iterable[object], pattern: str) -> int:
     return max((int(match[1]) + 1 for match in matches if match), default=0)
 
 
+def flatten(table: Mapping[object, object]) -> dict[str, object]:
+    """What nested dictionaries hold, by dotted names such as "g_ema.input.input".
+
+    Raises:
+        CheckpointError: if there are more than a checkpoint can have.
+    """
+    flat = dict(islice(_flatten(table, "", 0), _MAX_NAMES + 1))
+    if len(flat) > _MAX_NAMES:
+        raise CheckpointError(f"the file holds more than {_MAX_NAMES:,} names, more than any checkpoint")
+    return flat
+
+
+def _flatten(table: Mapping[object, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        # Names are copied wherever a dictionary is used again, so long ones could fill the memory.
+        if not isinstance(key, str) or len(key) > _MAX_NAME:
+            continue
+        if isinstance(value, dict) and value and depth < _MAX_DEPTH:
+            yield from _flatten(value, f"{prefix}{key}.", depth + 1)
+        else:
+            yield f"{prefix}{key}", value
+
+
 def check_keys(expected: Collection[str], found: Collection[str], what: str) -> None:
     """Raise CheckpointError, naming the missing and the unexpected keys, unless both are the same."""
     wanted, there = set(expected), set(found)
     missing = [key for key in expected if key not in there]
     unexpected = [key for key in found if key not in wanted]
     if missing or unexpected:
-        parts = [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in
+        parts = [f"{len(keys)} {kind}: {quote_some(keys)}" for kind, keys in
                  (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
         raise CheckpointError(f"the tensors of the {what} do not form a StyleGAN2 ({'; '.join(parts)})")
 
@@ -155,6 +200,17 @@ def generator_weights(tensors: dict[str, Tensor], conv_clamp: float | None) -> W
     _check_num_sizes(num_sizes)
     narrow = GeneratorConfig(4 << (num_sizes - 1), 1, 1, mapping_layers, (1,) * num_sizes)
     check_keys(generator_shapes(narrow), tensors, "generator")
+    start, channels = tensors["synthesis.constant"].shape[-2:], tensors["synthesis.to_rgbs.0.bias"].numel()
+    if start != (4, 4):
+        raise CheckpointError(
+            f"the generator begins with {' × '.join(map(str, start))} pixels; expected 4 × 4: only square "
+            "pictures are supported"
+        )
+    if channels != 3:
+        raise CheckpointError(
+            f"the generator's pictures have {channels} channel{'s'[: channels != 1]}; expected 3: only red, "
+            "green and blue are supported"
+        )
     first = tensors["mapping.layers.0.weight"]
     config = _made(
         GeneratorConfig,
@@ -249,8 +305,3 @@ def _checked(
             )
         checked[name] = tensor.reshape(shape).contiguous()
     return checked
-
-
-def _some(keys: list[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(quote(key) for key in keys[:4]) + (", ..." if len(keys) > 4 else "")

@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 
 from domainvec.errors import CheckpointError
+from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from domainvec.stylegan2.readers.layout import (
     Checkpoint,
+    Weights,
+    attempt,
     check_clamp,
     discriminator_weights,
     generator_weights,
@@ -39,13 +42,25 @@ def read_folder(folder: Path) -> Checkpoint:
         CheckpointError: if the folder is not such a one, or its files do not fit together.
     """
     settings = read_settings(folder)
-    tensors = {}
-    for network, file_name in FILE_NAMES.items():
-        if network in settings:
-            if not (folder / file_name).is_file():
-                raise CheckpointError(f"{CONFIG_NAME} describes a {network}, but there is no {file_name}")
-            tensors[network] = _read_tensors(folder / file_name)[0]
-    return _checkpoint(settings, tensors, CONFIG_NAME)
+
+    def tensors(network: str) -> dict[str, Tensor]:
+        path = folder / FILE_NAMES[network]
+        if not path.is_file():
+            raise CheckpointError(f"{CONFIG_NAME} describes a {network}, but there is no {path.name}")
+        return read_tensors(path)[0]
+
+    if "generator" not in settings and "discriminator" not in settings:
+        raise CheckpointError(f"{CONFIG_NAME} describes neither a generator nor a discriminator")
+    generator = None
+    if "generator" in settings:
+        generator = _read_generator(settings, tensors("generator"), CONFIG_NAME)
+    if "discriminator" not in settings:
+        return Checkpoint(FORM, generator, None)
+    return Checkpoint(
+        FORM,
+        generator,
+        *attempt(lambda: _read_discriminator(settings, tensors("discriminator"), CONFIG_NAME)),
+    )
 
 
 def read_settings(folder: Path) -> dict[str, object]:
@@ -64,18 +79,17 @@ def read_settings(folder: Path) -> dict[str, object]:
     return settings
 
 
-def read_file(path: Path) -> Checkpoint:
+def read_single(tensors: dict[str, Tensor], description: str) -> Checkpoint:
     """The network of a single safetensors file, whose shape its header tells.
 
+    Args:
+        tensors: what the file holds, by name.
+        description: the entry METADATA_KEY of its header.
+
     Raises:
-        CheckpointError: if the file is broken, or not one that ``save_pretrained`` wrote.
+        CheckpointError: if ``save_pretrained`` writes no such file.
     """
-    tensors, metadata = _read_tensors(path)
-    if METADATA_KEY not in metadata:
-        raise CheckpointError(
-            "the safetensors file does not say which network it holds; expected one of save_pretrained"
-        )
-    settings = _parse(metadata[METADATA_KEY].encode(), "the header")
+    settings = _parse(description.encode(), "the header")
     if "generator_fingerprint" in settings:
         raise CheckpointError(
             "this is the file of a domain; expected a generator (give a domain with --domain)"
@@ -84,28 +98,30 @@ def read_file(path: Path) -> Checkpoint:
     named = [network for network in FILE_NAMES if network in settings]
     if len(named) != 1:
         raise CheckpointError("the header of the safetensors file names no single network")
-    return _checkpoint(settings, {named[0]: tensors}, "the header")
+    if named == ["generator"]:
+        return Checkpoint(FORM, _read_generator(settings, tensors, "the header"), None)
+    return Checkpoint(FORM, None, _read_discriminator(settings, tensors, "the header"))
 
 
-def _checkpoint(
-    settings: Mapping[str, object], tensors: Mapping[str, dict[str, Tensor]], where: str
-) -> Checkpoint:
-    if not tensors:
-        raise CheckpointError(f"{where} describes neither a generator nor a discriminator")
-    tensors = {network: _floats(values) for network, values in tensors.items()}
-    generator = discriminator = None
-    if "generator" in tensors:
-        shape = _shape(settings, "generator", where)
-        generator = generator_weights(tensors["generator"], _clamp(shape, where))
-        _check_shape(asdict(generator.config), shape, "generator", where)
-    if "discriminator" in tensors:
-        shape = _shape(settings, "discriminator", where)
-        group_size = shape.get("mbstd_group_size")
-        if type(group_size) is not int:
-            raise CheckpointError(f"mbstd_group_size in {where} is missing or not an integer")
-        discriminator = discriminator_weights(tensors["discriminator"], _clamp(shape, where), group_size)
-        _check_shape(asdict(discriminator.config), shape, "discriminator", where)
-    return Checkpoint(FORM, generator, discriminator)
+def _read_generator(
+    settings: Mapping[str, object], tensors: dict[str, Tensor], where: str
+) -> Weights[GeneratorConfig]:
+    shape = _shape(settings, "generator", where)
+    weights = generator_weights(_floats(tensors), _clamp(shape, where))
+    _check_shape(asdict(weights.config), shape, "generator", where)
+    return weights
+
+
+def _read_discriminator(
+    settings: Mapping[str, object], tensors: dict[str, Tensor], where: str
+) -> Weights[DiscriminatorConfig]:
+    shape = _shape(settings, "discriminator", where)
+    group_size = shape.get("mbstd_group_size")
+    if type(group_size) is not int:
+        raise CheckpointError(f"mbstd_group_size in {where} is missing or not an integer")
+    weights = discriminator_weights(_floats(tensors), _clamp(shape, where), group_size)
+    _check_shape(asdict(weights.config), shape, "discriminator", where)
+    return weights
 
 
 def _check_version(settings: Mapping[str, object], where: str) -> None:
@@ -153,7 +169,12 @@ def _parse(text: bytes, where: str) -> dict[str, object]:
     return settings
 
 
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the header's metadata of a safetensors file.
+
+    Raises:
+        CheckpointError: if it is cut off or damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,8 +1,8 @@
 """Pickles of stylegan2-ada-pytorch and, for StyleGAN2 networks, of stylegan3.
 
-They are dictionaries of modules ("G", "D", "G_ema"). Each module is a call of
-``torch_utils.persistence._reconstruct_persistent_obj`` with the source text of its class, to be executed, and
-its attributes. Only the attributes are looked at here.
+They are dictionaries of modules ("G", "D", "G_ema"), or a generator alone, as pivotal tuning saves it. Each
+module is a call of ``torch_utils.persistence._reconstruct_persistent_obj`` with the source text of its class,
+to be executed, and its attributes. Only the attributes are looked at here.
 
 StyleGAN2-ADA (Karras et al. 2020), arXiv:2006.06676.
 """
@@ -20,6 +20,7 @@ from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from domainvec.stylegan2.readers.layout import (
     Checkpoint,
     Weights,
+    attempt,
     check_clamp,
     check_filter,
     conv_sites,
@@ -29,7 +30,7 @@ from domainvec.stylegan2.readers.layout import (
     rename,
 )
 from domainvec.stylegan2.readers.tensors import is_tensor, to_number, to_tensor
-from domainvec.stylegan2.readers.unpickling import Record, quote
+from domainvec.stylegan2.readers.unpickling import Record, quote, quote_some
 
 FORM = "stylegan2-ada-pytorch pickle"
 PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -76,16 +77,13 @@ def read(content: object) -> Checkpoint:
     """
     networks = content if isinstance(content, dict) else {"G_ema": content}
     if "G_ema" not in networks:
-        names = [quote(name) for name in networks if isinstance(name, str)]
         raise CheckpointError(
-            f"the pickle holds {', '.join(names[:6])}; expected the averaged generator, G_ema"
+            f"the pickle holds {quote_some(list(networks))}; expected the averaged generator, G_ema"
         )
-    discriminator = networks.get("D")
-    return Checkpoint(
-        FORM,
-        _read_generator(_module(networks["G_ema"])),
-        None if discriminator is None else _read_discriminator(_module(discriminator)),
-    )
+    generator, discriminator = _read_generator(_module(networks["G_ema"])), networks.get("D")
+    if discriminator is None:
+        return Checkpoint(FORM, generator, None)
+    return Checkpoint(FORM, generator, *attempt(lambda: _read_discriminator(_module(discriminator))))
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:

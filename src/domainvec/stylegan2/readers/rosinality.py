@@ -1,7 +1,8 @@
 """Checkpoints of rosinality's stylegan2-pytorch, also of StyleGAN-NADA, HyperDomainNet, JoJoGAN and more.
 
 They are dictionaries of state dicts ("g_ema", "d", "g") with the average latent beside them ("latent_avg"),
-or a single state dict.
+or a single state dict. Encoders (pSp, e4e, ReStyle) keep such a generator as their decoder, other trainers
+under names of their own, so the generator is found by a tensor that no other network has, wherever it is.
 
 The kernels of modulated convolutions are the same numbers in this form and in NVIDIA's, as every converter
 between them has it. This form multiplies them by 1/√(9·c_in) at run time and NVIDIA's does not; demodulation
@@ -10,15 +11,20 @@ undoes any such factor, up to its ε = 1e-8.
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from domainvec.errors import CheckpointError
 from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
-from domainvec.stylegan2.network import Mapping
+from domainvec.stylegan2.network import Mapping as MappingNetwork
 from domainvec.stylegan2.readers.layout import (
     Checkpoint,
     Weights,
+    attempt,
     check_filter,
     conv_sites,
     count_numbered,
@@ -27,35 +33,46 @@ from domainvec.stylegan2.readers.layout import (
     rename,
 )
 from domainvec.stylegan2.readers.tensors import is_tensor, to_tensor
-from domainvec.stylegan2.readers.unpickling import kind, quote
+from domainvec.stylegan2.readers.unpickling import kind, quote, quote_some
 
 FORM = "rosinality checkpoint"
 GROUP_SIZE = 4
 """Pictures in a group of the minibatch standard deviation; written into that code."""
 
-_MARK = "style.1.weight"
+_MARK = "input.input"
+_USUAL_NAMES = ("g_ema", "g")
 _AVERAGE_SAMPLES = 4096
 
 
-def is_rosinality(content: object) -> bool:
-    """Whether the content of a torch.save file is of this form."""
-    return isinstance(content, dict) and (_MARK in content or "g_ema" in content or "g" in content)
+def is_rosinality(content: Mapping[str, object]) -> bool:
+    """Whether the content of a file, by dotted names, is of this form."""
+    return bool(_generators(content))
 
 
-def read(content: object) -> Checkpoint:
-    """The networks of a torch.save file.
+def read(content: Mapping[str, object]) -> Checkpoint:
+    """The networks of a file.
+
+    Args:
+        content: what the file holds, by dotted names; see ``layout.flatten``.
 
     Raises:
-        CheckpointError: if the file holds no StyleGAN2 generator.
+        CheckpointError: if the file holds no StyleGAN2 generator, or several of which none is the average.
     """
-    assert isinstance(content, dict)
-    parts = {"g_ema": content} if _MARK in content else content
-    discriminator = parts.get("d")
-    return Checkpoint(
-        FORM,
-        _read_generator(_state(parts, "g_ema" if "g_ema" in parts else "g"), parts.get("latent_avg")),
-        None if discriminator is None else _read_discriminator(_state(parts, "d")),
-    )
+    generators = _generators(content)
+    averaged = [name for name in generators if re.search(r"ema(\.|$)", name)]
+    chosen = averaged if len(generators) > 1 else generators
+    if len(chosen) != 1:
+        raise CheckpointError(
+            f"the file holds several generators, {quote_some(generators)}; save the one you mean alone"
+        )
+    (name,) = chosen
+    average = _beside(content, name, "latent_avg")
+    generator = _read_generator(_state(content, name), None if average is None else content[average])
+    form = FORM if name in ("", *_USUAL_NAMES) else f"{FORM}, its {quote(name)}"
+    discriminator = _beside(content, name, "d", "discriminator")
+    if discriminator is None:
+        return Checkpoint(form, generator, None)
+    return Checkpoint(form, generator, *attempt(lambda: _read_discriminator(_state(content, discriminator))))
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
@@ -110,16 +127,61 @@ def _to_rgb_names(k: int, layer: str) -> dict[str, str]:
     }
 
 
+def _generators(content: Mapping[str, object]) -> list[str]:
+    """Where generators are: dotted names, "" for the whole content."""
+    found = [key.removesuffix(_MARK).rstrip(".") for key in content if f".{key}".endswith(f".{_MARK}")]
+    return found + [
+        name
+        for name in _USUAL_NAMES
+        if _holds(content, name) and not any(f"{path}.".startswith(f"{name}.") for path in found)
+    ]
+
+
+def _holds(content: Mapping[str, object], name: str) -> bool:
+    return content.get(name) is not None or any(key.startswith(f"{name}.") for key in content)
+
+
+def _beside(content: Mapping[str, object], generator: str, *names: str) -> str | None:
+    """The dotted name of what stands inside of a generator's dictionary, beside it or further out."""
+    path = generator.split(".") if generator else []
+    for depth in range(len(path), -1, -1):
+        for name in names:
+            full = ".".join([*path[:depth], name])
+            if _holds(content, full):
+                return full
+    return None
+
+
 def _read_generator(state: dict[str, object], average: object) -> Weights[GeneratorConfig]:
     num_sizes = count_numbered(state, r"to_rgbs\.(\d{1,2})\.") + 1
     names = generator_names(num_sizes, max(count_numbered(state, r"style\.(\d{1,2})\.") - 1, 1))
+    has_noise = any(name.startswith("noises.") for name in state)
+    if not has_noise:
+        names = {ours: theirs for ours, theirs in names.items() if not theirs.startswith("noises.")}
     weights = rename(names, state, lambda name: to_tensor(state[name]), "generator")
+    if not has_noise:
+        weights |= _drawn_noise(num_sizes)
     for name in [name for name in weights if name.endswith("affine.bias")]:
         weights[name] = weights[name].flatten()
     bias = weights["mapping.layers.0.bias"]
-    weights["mapping.w_avg"] = torch.zeros_like(bias) if average is None else _average(average)
+    weights["mapping.w_avg"] = torch.zeros_like(bias) if average is None else _average(average, bias.numel())
     network = generator_weights(weights, None)
+    if not has_noise:
+        warnings.warn(
+            "the checkpoint has no noise maps, as older ones of this form: they are drawn from a fixed seed, "
+            "so pictures have other fine detail than those of a program that draws its own",
+            stacklevel=2,
+        )
     return _with_average(network) if average is None else network
+
+
+def _drawn_noise(num_sizes: int) -> dict[str, Tensor]:
+    """Standard normal noise maps, the same each time."""
+    rng = torch.Generator().manual_seed(0)
+    return {
+        f"synthesis.convs.{j}.noise": torch.randn(side, side, generator=rng)
+        for j, side, _ in conv_sites(num_sizes)
+    }
 
 
 def _read_discriminator(state: dict[str, object]) -> Weights[DiscriminatorConfig]:
@@ -128,16 +190,23 @@ def _read_discriminator(state: dict[str, object]) -> Weights[DiscriminatorConfig
     return discriminator_weights(weights, None, GROUP_SIZE)
 
 
-def _average(value: object) -> Tensor:
+def _average(value: object, w_dim: int) -> Tensor:
+    """The average w, which encoders repeat for each layer."""
     if not is_tensor(value):
         raise CheckpointError(f"latent_avg is {kind(value)}; expected a tensor")
-    return to_tensor(value).flatten()
+    average = to_tensor(value).flatten()
+    if not w_dim or average.numel() % w_dim:
+        return average  # of another width, which is told with the other shapes
+    rows = average.reshape(-1, w_dim)
+    if not rows.eq(rows[0]).all():
+        raise CheckpointError(f"latent_avg has {len(rows)} different rows; expected a single w")
+    return rows[0].clone()
 
 
 def _with_average(network: Weights[GeneratorConfig]) -> Weights[GeneratorConfig]:
     """Fill in the average w, which training checkpoints of this form lack, as that code does: by sampling."""
     config = network.config
-    mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers, num_ws=1)
+    mapping = MappingNetwork(config.z_dim, config.w_dim, config.mapping_layers, num_ws=1)
     tensors = {k.removeprefix("mapping."): t for k, t in network.tensors.items() if k.startswith("mapping.")}
     mapping.load_state_dict(tensors)
     rng = torch.Generator().manual_seed(0)
@@ -146,16 +215,20 @@ def _with_average(network: Weights[GeneratorConfig]) -> Weights[GeneratorConfig]
     return Weights(config, {**network.tensors, "mapping.w_avg": w.mean(0).clone()})
 
 
-def _state(parts: dict[object, object], name: str) -> dict[str, object]:
-    """A state dict without its fixed filters, which are checked."""
-    state = parts[name]
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{name} is {kind(state)}; expected a state dict")
+def _state(content: Mapping[str, object], name: str) -> dict[str, object]:
+    """The state dict of a dotted name without its fixed filters, which are checked."""
+    prefix = f"{name}." if name else ""
+    inside = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
+    if not inside:
+        raise CheckpointError(f"{quote(name)} is {kind(content[name])}; expected a state dict")
+    if all(key.startswith("module.") for key in inside):
+        return _state(content, f"{prefix}module")
+    inside.pop("latent_avg", None)
     tensors: dict[str, object] = {}
-    for key, value in state.items():
-        if not isinstance(key, str) or not is_tensor(value):
-            shown = quote(key) if isinstance(key, str) else "a key"
-            raise CheckpointError(f"{shown} of {name} is not a named tensor; expected a state dict")
+    for key, value in inside.items():
+        if not is_tensor(value):
+            where = quote(name) or "the file"
+            raise CheckpointError(f"{quote(key)} of {where} is not a named tensor; expected a state dict")
         if key.endswith(".kernel"):
             check_filter(to_tensor(value))
         else:

@@ -19,6 +19,7 @@ from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from domainvec.stylegan2.readers.layout import (
     Checkpoint,
     Weights,
+    attempt,
     check_clamp,
     conv_sites,
     count_numbered,
@@ -37,7 +38,6 @@ _MAX_COMPONENTS = 8
 _MAPPING_LR_MULTIPLIER = 0.01
 # Settings that change what a network computes, and the values that ours computes with.
 _SETTINGS: Mapping[str, object] = {
-    "num_channels": 3,
     "label_size": 0,
     "nonlinearity": "lrelu",
     "mapping_nonlinearity": "lrelu",
@@ -68,8 +68,10 @@ def read(content: object) -> Checkpoint:
     networks = content if isinstance(content, tuple | list) else [content]
     if len(networks) not in (1, 3):
         raise CheckpointError(f"the pickle holds {len(networks)} networks; expected G, D and the averaged Gs")
-    discriminator = _read_discriminator(networks[1]) if len(networks) == 3 else None
-    return Checkpoint(FORM, _read_generator(networks[-1]), discriminator)
+    generator = _read_generator(networks[-1])
+    if len(networks) == 1 or networks[1] is None:
+        return Checkpoint(FORM, generator, None)
+    return Checkpoint(FORM, generator, *attempt(lambda: _read_discriminator(networks[1])))
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:

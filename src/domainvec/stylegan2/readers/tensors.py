@@ -76,16 +76,22 @@ class Storage:
 
 
 def is_tensor(value: object) -> bool:
-    """Whether an unpickled object stands for a tensor, an array or a NumPy number."""
-    return isinstance(value, Record) and value.name in (_PARAMETER, _TENSOR, _ARRAY, _BUFFER, _SCALAR)
+    """Whether an object is a tensor, or a record of one, of an array or of a NumPy number."""
+    records = (_PARAMETER, _TENSOR, _ARRAY, _BUFFER, _SCALAR)
+    return isinstance(value, Tensor) or (isinstance(value, Record) and value.name in records)
 
 
 def to_tensor(value: object) -> Tensor:
     """The tensor that a record stands for, float32, contiguous, on the CPU, with memory of its own.
 
+    Args:
+        value: a record, or a tensor of a safetensors file, which is taken as it is.
+
     Raises:
         CheckpointError: if the record is not a tensor, not of floating point, or lies about its shape.
     """
+    if isinstance(value, Tensor) and value.is_floating_point():
+        return value.to(torch.float32)
     if isinstance(value, Record) and value.name == _PARAMETER:
         value = value.arguments[0] if value.arguments else None
     if isinstance(value, Record) and value.name == _TENSOR:

@@ -16,11 +16,12 @@ from pathlib import Path, PurePosixPath
 from domainvec.errors import CheckpointError, UnsafeCheckpointError
 from domainvec.stylegan2.readers.tensors import ARRAY_NAMES, TENSOR_NAMES, Storage, as_bytes, storage_dtype
 from domainvec.stylegan2.readers.unpickling import (
-    CONTAINERS,
     MAX_OPCODES,
+    PLAIN_NAMES,
     Names,
     kind,
     quote,
+    quote_some,
     recorded,
     unpickle,
 )
@@ -28,12 +29,11 @@ from domainvec.stylegan2.readers.unpickling import (
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The number that the first pickle of an old torch.save file holds."""
 
-# argparse.Namespace: rosinality's training script keeps its command line beside the weights.
 _NAMES: Names = {
-    **CONTAINERS,
+    **PLAIN_NAMES,
     **ARRAY_NAMES,
     **TENSOR_NAMES,
-    **recorded("torch Size", "torch device", "argparse Namespace"),
+    **recorded("torch_utils.persistence _reconstruct_persistent_obj"),  # NVIDIA's modules, saved whole
 }
 _MAX_ENTRIES = 100_000
 # A nested storage takes some fifty; a file could ask for the same one again and again.
@@ -129,11 +129,14 @@ def _described_storage(persistent_id: object) -> tuple[str, Storage]:
 
 
 def _read_zip(archive: zipfile.ZipFile, file_size: int) -> object:
-    _check_entries(archive.infolist(), file_size)
     sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     pickles = [name for name in sizes if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise CheckpointError("the zip archive is not one that torch.save writes; it has no data.pkl")
+        raise CheckpointError(
+            f"the zip archive holds {quote_some(list(sizes))} and has no data.pkl, so torch.save did not "
+            "write it; unpack it and give the checkpoint that is in it"
+        )
+    _check_entries(archive.infolist(), file_size)
     prefix = pickles[0].removesuffix("data.pkl")
     if f"{prefix}constants.pkl" in sizes:
         raise CheckpointError("the archive holds a compiled TorchScript program; expected weights")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import pickletools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -53,6 +53,10 @@ class Name:
     constructor: Constructor | None = field(repr=False)
 
 
+def _record(name: str, arguments: tuple[object, ...]) -> Record:
+    return Record(name, arguments)
+
+
 def recorded(*names: str) -> dict[str, Constructor | None]:
     """Allow "module name" to be called, and keep a Record of the call."""
     return {name: partial(_record, name.replace(" ", ".")) for name in names}
@@ -68,6 +72,12 @@ def quote(text: str) -> str:
     return ascii(text if len(text) <= 80 else text[:77] + "...")[1:-1]
 
 
+def quote_some(names: Sequence[object]) -> str:
+    """The first few of many names, fit for an error message."""
+    texts = [quote(name) for name in names if isinstance(name, str)]
+    return ", ".join(texts[:5] or ["nothing"]) + (", ..." if len(texts) > 5 else "")
+
+
 def kind(value: object) -> str:
     """What an unpickled object is, fit for an error message."""
     if isinstance(value, Record | Name):
@@ -79,27 +89,55 @@ def as_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
     """A plain dict in place of OrderedDict and EasyDict, made of nothing or of a list of pairs."""
     if len(arguments) > 1 or not all(isinstance(pairs, list) for pairs in arguments):
         raise CheckpointError("a dictionary in the pickle is made of something other than a list of pairs")
-    pairs = [pair for argument in arguments if isinstance(argument, list) for pair in argument]
+    pairs = arguments[0] if arguments else []
+    assert isinstance(pairs, list)
     mapping: dict[object, object] = {}
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise CheckpointError("a dictionary in the pickle is made of something other than pairs")
         _set_item(mapping, pair[0], pair[1])
+    pairs.clear()  # or a short pickle could have one long list copied again and again
     return mapping
 
 
 def as_list(arguments: tuple[object, ...]) -> list[object]:
-    """A plain list in place of a set, whose items would have to be hashed."""
-    return [item for argument in arguments if isinstance(argument, list | tuple) for item in argument]
+    """A plain list in place of a set, whose items would have to be hashed; the given one, not a copy."""
+    return arguments[0] if arguments and isinstance(arguments[0], list) else []
 
 
-CONTAINERS: Names = {
+def as_empty_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
+    """A plain dict in place of a defaultdict, whose items follow; what would make new ones is left out."""
+    return {}
+
+
+def _in_builtins(*names: str) -> list[str]:
+    """Names as Python 3 and as protocol 2 and older spell them."""
+    return [f"{module} {name}" for module in ("builtins", "__builtin__") for name in names]
+
+
+_PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
+_TORCH_DTYPES = (
+    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 complex64 complex128 "
+    "int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool"
+)
+_NUMPY_DTYPES = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool_ bool"
+
+PLAIN_NAMES: Names = {
     "collections OrderedDict": as_mapping,
+    "collections defaultdict": as_empty_mapping,
     "dnnlib.util EasyDict": as_mapping,
-    "builtins set": as_list,
-    "__builtin__ set": as_list,
+    "collections deque": as_list,
+    **dict.fromkeys(_in_builtins("set", "frozenset"), as_list),
+    **mentioned(*_in_builtins("bool", "int", "long", "float", "str", "unicode", "list", "tuple", "dict")),
+    **mentioned(*(f"torch {name}" for name in _TORCH_DTYPES.split())),
+    **mentioned(*(f"numpy {name}" for name in _NUMPY_DTYPES.split())),
+    **recorded("torch Size", "torch device", "torch.torch_version TorchVersion"),
+    **recorded("argparse Namespace", "types SimpleNamespace", "collections Counter"),
+    **recorded("datetime datetime", "datetime date", "datetime timedelta"),
+    # Python 3.13 keeps the classes of paths in a module of their own.
+    **recorded(*(f"{module} {name}" for module in ("pathlib", "pathlib._local") for name in _PATHS)),
 }
-"""Names of plain containers, allowed in every form of checkpoint."""
+"""What training scripts keep beside the weights: containers, and values that are never looked at."""
 
 
 def unpickle(
@@ -118,7 +156,7 @@ def unpickle(
         max_opcodes: how long the program may be.
 
     Returns:
-        None, numbers, strings, bytes, tuples, lists (sets too), dicts (OrderedDict and EasyDict too), Names,
+        None, numbers, strings, bytes, tuples, lists (sets and deques too), dicts (of every kind), Names,
         Records and whatever the constructors and ``load_persistent`` return.
 
     Raises:
@@ -126,10 +164,6 @@ def unpickle(
         CheckpointError: if the pickle is cut off or damaged.
     """
     return _Machine(allowed, load_persistent).run(stream, max_opcodes)
-
-
-def _record(name: str, arguments: tuple[object, ...]) -> Record:
-    return Record(name, arguments)
 
 
 def _set_item(mapping: dict[object, object], key: object, value: object) -> None:
@@ -157,8 +191,10 @@ class _Machine:
         self.stack: list[object] = []
         self.marked: list[list[object]] = []
         self.memo: dict[int, object] = {}
+        self.data = b""
 
     def run(self, stream: io.BytesIO, max_opcodes: int) -> object:
+        self.data = stream.getvalue()
         position = stream.tell()
         operations = pickletools.genops(stream)
         try:
@@ -270,9 +306,15 @@ class _Machine:
         name = name.replace("numpy._core.", "numpy.core.", 1) if name.startswith("numpy._core.") else name
         if name not in self.allowed:
             module, _, attribute = name.partition(" ")
-            shown = f"{module}{':' if '.' in attribute else '.'}{attribute}"
+            shown = quote(f"{module}{':' if '.' in attribute else '.'}{attribute}")
+            if attribute[:1].isupper() and b"_modules" in self.data:
+                raise UnsafeCheckpointError(
+                    f"the pickle asks for {shown}: it seems to hold a whole module, which only the code that "
+                    "it comes from could build; nothing was run. If you trust it, load it with that code and "
+                    "save its state_dict() instead"
+                )
             raise UnsafeCheckpointError(
-                f"the pickle asks for {quote(shown)}, which no StyleGAN2 checkpoint needs "
+                f"the pickle asks for {shown}, which no StyleGAN2 checkpoint needs "
                 "and which could do anything on this machine; nothing was run. Where is the file from?"
             )
         return Name(name.replace(" ", "."), self.allowed[name])
