@@ -122,6 +122,7 @@ def test_unknown_words_are_said(encoder):
         ("a Dragon, a blorb and a dragon!", ["Dragon", "blorb"]),
         ("a zombie-blorb photo", ["zombie-blorb"]),
         ("", []),
+        ("a zombie 🎃 🎃", ["🎃"]),
         ("!?", []),
     ],
 )

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from domainvec.encoders.model_files import fetch_model, read_json, require_clip, require_model_files
 from domainvec.encoders.preprocessing import Preprocessing
+from domainvec.encoders.prompts import WORD
 from domainvec.encoders.vision_transformer import VisionTransformer
 from domainvec.errors import EncoderError, InputError
 from domainvec.files import BUNDLED_FOLDER
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from domainvec.guidance.settings import Guidance
 
 _PROBES = 100  # how many tokens are tried to see whether a tokenizer tells texts apart
-_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
 class UnknownWordsWarning(UserWarning):
@@ -330,7 +330,7 @@ class Encoder:
         spans = [(*span, token) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
         read = max(end for _, end, _ in spans) if encoding.overflowing else len(text)
         words: dict[str, str] = {}
-        for word in _WORD.finditer(text, 0, read):
+        for word in WORD.finditer(text, 0, read):
             tokens = [token for start, end, token in spans if start < word.end() and end > word.start()]
             # A word in letters that the tokenizer drops has no token at all.
             if not tokens or unknown_id in tokens:
