@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
 from domainvec.errors import InputError, ShapeError
 from domainvec.images import from_uint8, grid, save_png, to_uint8
@@ -79,6 +79,26 @@ def test_labels_take_a_band_above_their_row():
     assert (labelled[:8] == 0).all()
     assert (labelled[10 : 10 + band] < 128).any(), "the label is drawn"
     assert (labelled[10 + band :] == 0).all(), "and does not run into the pictures"
+
+
+@pytest.mark.parametrize(
+    ("label", "same"),
+    [
+        ("sketch × 0.5", "sketch x 0.5"),
+        ("naïve café", "naive cafe"),
+        ("素描", "??"),
+        ("a − b → c", "a - b > c"),
+    ],
+)
+def test_labels_are_drawn_without_missing_glyphs(label, same):
+    row = [torch.zeros(1, 3, 8, 128)]
+    assert np.array_equal(grid(row, labels=[label]), grid(row, labels=[same]))
+
+
+def test_labels_of_a_pillow_without_freetype(monkeypatch):
+    row, bitmap = [torch.zeros(1, 3, 8, 128)], ImageFont.load_default_imagefont()
+    monkeypatch.setattr(ImageFont, "load_default", lambda: bitmap)
+    assert np.array_equal(grid(row, labels=["é × 素"]), grid(row, labels=["e x ?"]))
 
 
 def test_a_grid_says_what_it_cannot_do():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from domainvec import picture_files
 from domainvec.errors import InputError
 from domainvec.picture_files import PictureFolder
 
@@ -45,7 +46,7 @@ def test_what_is_no_picture_is_named_and_skipped(folder):
 
 
 def test_too_many_pixels_are_skipped(folder, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    monkeypatch.setattr(picture_files, "MOST_PIXELS", 300)
     Image.new("RGB", (20, 20)).save(folder / "large.png")
     Image.new("RGB", (40, 40)).save(folder / "larger.png")
     skipped = PictureFolder.read(folder).skipped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from domainvec.files import atomic_path
 
 _GAP = 2  # pixels between the pictures of a grid
 _LABEL_HEIGHT = 18  # pixels of the band that holds a row's label
+_PLAIN = {"×": "x", "−": "-", "→": ">"}
 
 
 def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
@@ -118,8 +120,20 @@ def save_png(image: Image.Image | Tensor, path: str | os.PathLike[str]) -> None:
 
 
 def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str) -> None:
-    font: Any = ImageFont.load_default()
+    font = ImageFont.load_default()
+    pen.text(at, "".join(_drawable(character, font) for character in text), fill="black", font=font)
+
+
+def _drawable(character: str, font: Any) -> str:  # noqa: ANN401 -- one of two classes, by how Pillow was built
+    """Replace what the font has no glyph for by its plain form: × by x, é by e, else by a question mark."""
+    plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character)[0]
+    return next((each for each in (character, plain) if _has_glyph(each, font)), "?")
+
+
+def _has_glyph(character: str, font: Any) -> bool:  # noqa: ANN401
     if not isinstance(font, ImageFont.FreeTypeFont):
-        # Pillow without FreeType has a bitmap font of Latin-1 only, and raises on anything else.
-        text = text.encode("latin-1", "replace").decode("latin-1")
-    pen.text(at, text, fill="black", font=font)
+        return (
+            character.isascii()
+        )  # Pillow without FreeType has a bitmap font, which raises on anything else.
+    drawn, missing = (font.getmask(each) for each in (character, "\uffff"))
+    return drawn.size != missing.size or bytes(drawn) != bytes(missing)

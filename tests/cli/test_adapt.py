@@ -185,7 +185,7 @@ def test_unknown_words_are_said_in_one_line(run, tmp_path, command):
     warned = [line for line in err.splitlines() if "xylophone" in line]
     assert len(warned) == 1
     assert warned[0].startswith("warning: tiny-clip knows no word of the target 'a xylophone'")
-    assert "docs/vocabulary.md" in warned[0] and "--encoder openai/clip-vit-base-patch32" in warned[0]
+    assert "`domainvec words`" in warned[0] and "--encoder openai/clip-vit-base-patch32" in warned[0]
     assert ".py" not in err
 
 

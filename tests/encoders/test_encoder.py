@@ -122,6 +122,7 @@ def test_unknown_words_are_said(encoder):
         ("a Dragon, a blorb and a dragon!", ["Dragon", "blorb"]),
         ("a zombie-blorb photo", ["zombie-blorb"]),
         ("", []),
+        ("a zombie 🎃 🎃", ["🎃"]),
         ("!?", []),
     ],
 )
@@ -153,6 +154,29 @@ def test_the_vocabulary_comes_with_the_folder(copied_folder):
     assert Encoder.from_pretrained(copied_folder).vocabulary == {"zombie": ("zombie", "undead person")}
 
 
+def test_attributes_come_with_the_vocabulary(copied_folder):
+    assert Encoder.from_pretrained(copied_folder).attributes is None
+    vocabulary = {"domains": {"ink": ["ink drawing"]}, "attributes": {"hair": ["curls"]}}
+    (copied_folder / "vocabulary.json").write_text(json.dumps(vocabulary))
+    assert Encoder.from_pretrained(copied_folder).attributes == {"hair": ("curls",)}
+    (copied_folder / "vocabulary.json").write_text('{"domains": {}}')
+    assert Encoder.from_pretrained(copied_folder).attributes == {}
+
+
+def test_words(encoder):
+    assert {"a", "photo", "zombie"} < encoder.words and not {"[PAD]", "[UNK]", "dragon"} & encoder.words
+    assert all(encoder.unknown_words(word) == [] for word in encoder.words)
+
+
+def test_a_tokenizer_that_spells_has_no_list_of_words(copied_folder):
+    characters = {character: index + 4 for index, character in enumerate("abcdefghijklmnopqrstuvwxyz")}
+    tokenizer = json.loads((copied_folder / "tokenizer.json").read_text())
+    special = {token: number for token, number in tokenizer["model"]["vocab"].items() if number < 4}
+    tokenizer["model"] = {"type": "BPE", "vocab": special | characters, "merges": [], "unk_token": "[UNK]"}
+    (copied_folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert Encoder.from_pretrained(copied_folder).words is None
+
+
 @pytest.mark.parametrize("texts", ["a photo", []])
 def test_texts_must_be_a_list(encoder, texts):
     with pytest.raises(InputError, match="expected a list"):
@@ -170,26 +194,51 @@ def test_unknown_names_say_what_there_is(name):
         Encoder.from_pretrained(name if name else "?")
 
 
-def test_a_hub_name_without_network():
-    with pytest.raises(EncoderError, match=r"cannot load the encoder some-body/no-such-clip: .*cache"):
-        Encoder.from_pretrained("some-body/no-such-clip")
-
-
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(EncoderError, match=r"has no config\.json"):
         Encoder.from_pretrained(tmp_path)
 
 
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+def change_json(file, **values):
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
 def change_config(folder, **values):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | values))
+    change_json(folder / "config.json", **values)
+
+
+def change_text_config(folder, **values):
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    change_config(folder, text_config=text | values)
+
+
+def change_processor(folder, **values):
+    change_json(folder / "preprocessor_config.json", **values)
+
+
+def change_weights(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    weights["text_projection.weight"][0, 0] = value
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def keep_tokens(folder, special=False, shift=0):
+    """Leave only the special tokens of a tokenizer, or give the others further numbers."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokens = tokenizer["model"]["vocab"].items()
+    kept = {token: number + shift * (number > 3) for token, number in tokens if number < 4 or not special}
+    tokenizer["model"]["vocab"] = kept
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda f: change_config(f, model_type="bert"), "of type 'bert'; expected a CLIP"),
-        (lambda f: (f / "config.json").write_text("{"), "cannot load the encoder copy"),
+        (lambda f: (f / "config.json").write_text("{"), "the config.json of copy is not JSON"),
         (lambda f: (f / "model.safetensors").write_bytes(b"<html>"), "cannot load the encoder copy"),
         (lambda f: (f / "tokenizer.json").write_text("[]"), "cannot load the encoder copy"),
         (lambda f: (f / "preprocessor_config.json").unlink(), "has no preprocessor_config.json"),
@@ -201,7 +250,41 @@ def change_config(folder, **values):
             lambda f: (f / "vocabulary.json").write_text('{"domains": {"ink": []}}'),
             '"domains" with lists of phrases',
         ),
-        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "safetensors"),
+        (
+            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+            r"only in pytorch_model.bin, a pickle; .* Expected model.safetensors: .*\(folder\) writes it",
+        ),
+        (lambda f: (f / "model.safetensors").unlink(), "copy has no model.safetensors"),
+        (
+            lambda f: (f / "model.safetensors").write_text(LFS),
+            "the model.safetensors of copy is a Git LFS pointer",
+        ),
+        (lambda f: (f / "tokenizer.json").write_text(LFS), "the tokenizer.json of copy is a Git LFS pointer"),
+        (lambda f: (f / "tokenizer.json").unlink(), "copy has no tokenizer; expected tokenizer.json"),
+        (lambda f: keep_tokens(f, special=True), "all texts look the same to copy; expected the tokenizer"),
+        (lambda f: change_text_config(f, eos_token_id=77), "all texts look the same to copy; .* end token"),
+        (
+            lambda f: keep_tokens(f, shift=1000),
+            r"copy has \d+ tokens where its text model knows \d+; expected",
+        ),
+        (lambda f: change_weights(f, float("nan")), "copy has weights that are NaN or infinite in 1 of "),
+        (
+            lambda f: change_weights(f, float("inf")),
+            "such as text_projection.weight; expected finite weights",
+        ),
+        (
+            lambda f: change_processor(f, crop_size=8),
+            "outputs 8 x 8 px where its vision transformer takes 16 x 16",
+        ),
+        (lambda f: change_processor(f, size=24, do_center_crop=False), "outputs 24 x 24 px where its"),
+        (
+            lambda f: change_processor(f, size={"height": 20, "width": 24}, do_center_crop=False),
+            "outputs 24 x 20 px",
+        ),
+        (
+            lambda f: change_processor(f, size=12),
+            r"crop_size is \(16, 16\) where size is 12; expected a crop that fits",
+        ),
     ],
 )
 def test_broken_folders_are_refused(copied_folder, damage, message):

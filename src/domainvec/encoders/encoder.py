@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -17,15 +16,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from domainvec.encoders.model_files import fetch_model, read_json, require_clip, require_model_files
 from domainvec.encoders.preprocessing import Preprocessing
-from domainvec.encoders.tower import VisionTower
+from domainvec.encoders.prompts import WORD
+from domainvec.encoders.vision_transformer import VisionTransformer
 from domainvec.errors import EncoderError, InputError
 from domainvec.files import BUNDLED_FOLDER
 
 if TYPE_CHECKING:
     from domainvec.guidance.text import Guidance
 
-_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
+_PROBES = 100  # how many tokens are tried to see whether a tokenizer tells texts apart
 
 
 class UnknownWordsWarning(UserWarning):
@@ -40,10 +41,11 @@ class Encoder:
     Args:
         model: a transformers `CLIPModel`; it is frozen and put in evaluation mode.
         tokenizer: the transformers tokenizer that goes with it.
-        preprocessing: how its vision tower wants pictures.
+        preprocessing: how images are prepared for its vision transformer.
         name: what messages and domain files call it.
         guidance: the guidance that suits it, if it is known.
         vocabulary: what it was taught, if that is known: the phrases of each domain by its name.
+        attributes: the same of attributes, such as hair.
     """
 
     def __init__(
@@ -55,14 +57,16 @@ class Encoder:
         name: str = "encoder",
         guidance: Guidance | None = None,
         vocabulary: Mapping[str, Sequence[str]] | None = None,
+        attributes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
-        self._towers: dict[torch.dtype, VisionTower] = {}
+        self._vision_transformers: dict[torch.dtype, VisionTransformer] = {}
         self._tokenizer = tokenizer
         self.preprocessing = preprocessing
         self.name = name
         self.guidance = guidance
         self.vocabulary = None if vocabulary is None else MappingProxyType(dict(vocabulary))
+        self.attributes = None if attributes is None else MappingProxyType(dict(attributes))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: torch.device | str | None = None) -> Encoder:
@@ -70,7 +74,8 @@ class Encoder:
 
         A folder holds config.json, model.safetensors, tokenizer files, preprocessor_config.json, and may hold
         guidance.json and vocabulary.json (an object whose "domains" are lists of phrases by name). No code
-        that comes with a model is run, and pickled weights in folders are refused.
+        that comes with a model is run, and pickled weights in folders are refused. A model of the hub is
+        downloaded once; from then on the hub is not asked again.
 
         Args:
             name_or_path: such as "faces-clip", "my/folder" or "openai/clip-vit-base-patch32".
@@ -78,28 +83,26 @@ class Encoder:
 
         Raises:
             EncoderError: if there is no such encoder, it cannot be fetched, or it is not a complete CLIP
-                model.
+                model whose parts fit together.
         """
         location, name, is_local = _locate(name_or_path)
-        with _quiet() if is_local else nullcontext():
-            encoder = cls._load(location, name, is_local)
+        folder = Path(location) if is_local else fetch_model(name)
+        with _quiet():
+            encoder = cls._load(folder, name, is_local)
         return encoder if device is None else encoder.to(device)
 
     @classmethod
-    def _load(cls, location: str, name: str, is_local: bool) -> Encoder:
-        from transformers import AutoTokenizer, CLIPConfig, CLIPModel
+    def _load(cls, folder: Path, name: str, is_local: bool) -> Encoder:
+        from transformers import AutoTokenizer, CLIPModel
 
         from domainvec.guidance.text import Guidance
 
-        config, _ = _attempt(name, lambda: CLIPConfig.get_config_dict(location, return_unused_kwargs=True))
-        if config.get("model_type") != "clip":
-            raise EncoderError(
-                f"{name} is a model of type {config.get('model_type')!r}; expected a CLIP model (type 'clip')"
-            )
+        require_model_files(folder, name, pickles=not is_local)
+        require_clip(folder, name)
         model, report = _attempt(
             name,
             lambda: CLIPModel.from_pretrained(
-                location,
+                folder,
                 use_safetensors=True if is_local else None,
                 output_loading_info=True,
             ),
@@ -109,30 +112,71 @@ class Encoder:
             raise EncoderError(
                 f"{name} lacks {len(missing)} weights, such as {missing[0]}; expected a whole CLIP"
             )
-        tokenizer = _attempt(name, lambda: AutoTokenizer.from_pretrained(location, trust_remote_code=False))
-        processor = _read_json(location, name, "preprocessor_config.json")
+        tokenizer = _attempt(name, lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+        processor = read_json(folder, name, "preprocessor_config.json")
         if processor is None:
-            processor = (_read_json(location, name, "processor_config.json") or {}).get("image_processor")
+            processor = (read_json(folder, name, "processor_config.json") or {}).get("image_processor")
         if processor is None:
             raise EncoderError(f"{name} has no preprocessor_config.json; expected one beside its config.json")
-        plain_guidance = _read_json(location, name, "guidance.json") if is_local else None
+        plain_guidance = read_json(folder, name, "guidance.json") if is_local else None
         try:
             guidance = None if plain_guidance is None else Guidance.from_dict(plain_guidance)
         except InputError as error:
             raise EncoderError(f"the guidance.json of {name} is not valid: {error}") from error
-        return cls(
+        vocabulary = read_json(folder, name, "vocabulary.json") if is_local else None
+        encoder = cls(
             model,
             tokenizer,
             Preprocessing.from_dict(processor),
             name=name,
             guidance=guidance,
-            vocabulary=_read_vocabulary(location, name) if is_local else None,
+            vocabulary=_phrases(vocabulary, name, "domains"),
+            attributes=_phrases(vocabulary, name, "attributes"),
         )
+        encoder._check()
+        return encoder
+
+    def _check(self) -> None:
+        """See whether the parts are sound and fit together, so that no run fails for it later.
+
+        Raises: EncoderError if they do not.
+        """
+        weights = list(self._model.named_parameters())
+        broken = [key for key, weight in weights if not weight.isfinite().all()]
+        if broken:
+            raise EncoderError(
+                f"{self.name} has weights that are NaN or infinite in {len(broken)} of {len(weights)} "
+                f"tensors, such as {broken[0]}; expected finite weights: download or save it again"
+            )
+        side, given = self.image_size, self.preprocessing.output_size
+        if given not in (None, (side, side)):
+            raise EncoderError(
+                f"the preprocessing of {self.name} outputs {given[1]} x {given[0]} px where its vision "
+                f"transformer takes {side} x {side} px; expected size and crop_size to be {side}"
+            )
+        vocabulary = self._tokenizer.get_vocab()
+        rows = self._model.config.text_config.vocab_size
+        if max(vocabulary.values(), default=0) >= rows:
+            raise EncoderError(
+                f"the tokenizer of {self.name} has {len(vocabulary)} tokens where its text model knows "
+                f"{rows}; expected the tokenizer that goes with the model"
+            )
+        probes = [word for word in vocabulary if word not in self._tokenizer.all_special_tokens][:_PROBES]
+        words = {tuple(self._tokenizer(word)["input_ids"]): word for word in probes}
+        told_apart = len(words) > 1
+        if told_apart:
+            one, other = self._embed(self._tokenize(list(words.values())[:2]))
+            told_apart = not torch.allclose(one, other, atol=1e-5)
+        if not told_apart:
+            raise EncoderError(
+                f"all texts look the same to {self.name}; expected the tokenizer that goes with the model: "
+                f"its own is broken, or its end token is not the one in config.json"
+            )
 
     def to(self, device: torch.device | str) -> Encoder:
         """Move to a device, in place, and return self."""
         self._model.to(device)
-        self._towers.clear()
+        self._vision_transformers.clear()
         return self
 
     @property
@@ -148,7 +192,7 @@ class Encoder:
 
     @property
     def image_size(self) -> int:
-        """Side of the square that the vision tower looks at, pixels."""
+        """Side of the square images that the vision transformer takes, pixels."""
         return int(self._model.config.vision_config.image_size)
 
     @cached_property
@@ -181,9 +225,9 @@ class Encoder:
         device = self.device
         low = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type) if low else torch.float32
-        if dtype not in self._towers:
-            self._towers[dtype] = VisionTower(self._model, dtype)
-        features, tokens = self._towers[dtype](self.preprocessing(images.to(device)), depth)
+        if dtype not in self._vision_transformers:
+            self._vision_transformers[dtype] = VisionTransformer(self._model, dtype)
+        features, tokens = self._vision_transformers[dtype](self.preprocessing(images.to(device)), depth)
         return _unit(features), tokens
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
@@ -222,13 +266,23 @@ class Encoder:
             raise InputError(f"texts is {texts!r}; expected a list of one or more strings")
         tokens = self._tokenize(texts)
         self._warn_of_losses(texts, tokens.encodings or [])
-        with torch.no_grad():
-            return _unit(
-                self._model.get_text_features(
-                    input_ids=tokens["input_ids"].to(self.device),
-                    attention_mask=tokens["attention_mask"].to(self.device),
-                )
+        return self._embed(tokens)
+
+    @torch.no_grad()
+    def _embed(self, tokens: Any) -> Tensor:  # noqa: ANN401
+        return _unit(
+            self._model.get_text_features(
+                input_ids=tokens["input_ids"].to(self.device),
+                attention_mask=tokens["attention_mask"].to(self.device),
             )
+        )
+
+    @cached_property
+    def words(self) -> frozenset[str] | None:
+        """The words that it was taught, or None if its tokenizer spells out any word, as CLIP's own does."""
+        if type(self._tokenizer.backend_tokenizer.model).__name__ != "WordLevel":
+            return None
+        return frozenset(self._tokenizer.get_vocab()) - set(self._tokenizer.all_special_tokens)
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of a text that the encoder was never taught, each once, in their order.
@@ -276,7 +330,7 @@ class Encoder:
         spans = [(*span, token) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
         read = max(end for _, end, _ in spans) if encoding.overflowing else len(text)
         words: dict[str, str] = {}
-        for word in _WORD.finditer(text, 0, read):
+        for word in WORD.finditer(text, 0, read):
             tokens = [token for start, end, token in spans if start < word.end() and end > word.start()]
             # A word in letters that the tokenizer drops has no token at all.
             if not tokens or unknown_id in tokens:
@@ -312,54 +366,26 @@ def _locate(name_or_path: str | Path) -> tuple[str, str, bool]:
 
 
 def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
-    """Run one step of loading; what transformers and the hub raise becomes an EncoderError."""
+    """Run one step of loading; what transformers raises becomes an EncoderError."""
     try:
         return load()
-    except Exception as error:  # transformers, the hub and its network client each raise their own kinds
+    except Exception as error:  # transformers and what it calls raise their own kinds
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise EncoderError(
-            f"cannot load the encoder {name}: {reason} (looked in the folder of that name, else in the local "
-            f"Hugging Face cache and on the hub)"
-        ) from error
+        raise EncoderError(f"cannot load the encoder {name}: {reason}") from error
 
 
-def _read_json(location: str, name: str, file: str) -> dict[str, Any] | None:
-    """Read a JSON object from a folder or the hub; None if there is no such file."""
-    from transformers.utils.hub import cached_file
-
-    path = _attempt(
-        name,
-        lambda: cached_file(
-            location,
-            file,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        ),
-    )
-    if path is None:
+def _phrases(vocabulary: dict[str, Any] | None, name: str, part: str) -> dict[str, tuple[str, ...]] | None:
+    if vocabulary is None:
         return None
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EncoderError(f"the {file} of {name} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise EncoderError(f"the {file} of {name} holds a {type(values).__name__}; expected an object")
-    return values
-
-
-def _read_vocabulary(location: str, name: str) -> dict[str, tuple[str, ...]] | None:
-    plain = _read_json(location, name, "vocabulary.json")
-    if plain is None:
-        return None
-    domains = plain.get("domains")
-    if not isinstance(domains, dict) or not all(
+    named = vocabulary.get(part, {} if part == "attributes" else None)
+    if not isinstance(named, dict) or not all(
         isinstance(phrases, list) and phrases and all(isinstance(phrase, str) for phrase in phrases)
-        for phrases in domains.values()
+        for phrases in named.values()
     ):
         raise EncoderError(
-            f'the vocabulary.json of {name} is not valid; expected "domains" with lists of phrases by name'
+            f'the vocabulary.json of {name} is not valid; expected "{part}" with lists of phrases by name'
         )
-    return {domain: tuple(phrases) for domain, phrases in domains.items()}
+    return {key: tuple(phrases) for key, phrases in named.items()}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From a generator's pictures to what a vision tower expects, differentiable all the way."""
+"""Image preprocessing as CLIP's image processors do it, differentiable from end to end."""
 
 from __future__ import annotations
 
@@ -78,11 +78,22 @@ class Preprocessing:
             raise EncoderError(
                 f"image_mean is {mean} and image_std {std}; expected three numbers each, std > 0"
             )
+        resized = size or (None if shortest_edge is None else (shortest_edge,) * 2)
+        if crop and resized and (crop[0] > resized[0] or crop[1] > resized[1]):
+            raise EncoderError(
+                f"crop_size is {crop} where size is {config.get('size')}; expected a crop that fits into it"
+            )
         if min((shortest_edge or 1, *(size or ()), *(crop or ()))) < 1:
             raise EncoderError(f"size is {config.get('size')} and crop_size {crop}; expected 1 pixel or more")
         return cls(
             shortest_edge=shortest_edge, size=size, crop=crop, interpolation=interpolation, mean=mean, std=std
         )
+
+    @property
+    def output_size(self) -> tuple[int, int] | None:
+        """(height, width) that square pictures end up with, or None if they keep their own."""
+        edge = self.shortest_edge
+        return self.crop or self.size or (None if edge is None else (edge, edge))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Prepare pictures of any resolution.

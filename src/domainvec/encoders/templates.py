@@ -90,6 +90,91 @@ GENERAL_TEMPLATES: tuple[str, ...] = (
 )
 """79 sentences for encoders trained on the web's pictures and captions."""
 
+IMAGENET_TEMPLATES: tuple[str, ...] = (
+    "a bad photo of a {}.",
+    "a sculpture of a {}.",
+    "a photo of the hard to see {}.",
+    "a low resolution photo of the {}.",
+    "a rendering of a {}.",
+    "graffiti of a {}.",
+    "a bad photo of the {}.",
+    "a cropped photo of the {}.",
+    "a tattoo of a {}.",
+    "the embroidered {}.",
+    "a photo of a hard to see {}.",
+    "a bright photo of a {}.",
+    "a photo of a clean {}.",
+    "a photo of a dirty {}.",
+    "a dark photo of the {}.",
+    "a drawing of a {}.",
+    "a photo of my {}.",
+    "the plastic {}.",
+    "a photo of the cool {}.",
+    "a close-up photo of a {}.",
+    "a black and white photo of the {}.",
+    "a painting of the {}.",
+    "a painting of a {}.",
+    "a pixelated photo of the {}.",
+    "a sculpture of the {}.",
+    "a bright photo of the {}.",
+    "a cropped photo of a {}.",
+    "a plastic {}.",
+    "a photo of the dirty {}.",
+    "a jpeg corrupted photo of a {}.",
+    "a blurry photo of the {}.",
+    "a photo of the {}.",
+    "a good photo of the {}.",
+    "a rendering of the {}.",
+    "a {} in a video game.",
+    "a photo of one {}.",
+    "a doodle of a {}.",
+    "a close-up photo of the {}.",
+    "a photo of a {}.",
+    "the origami {}.",
+    "the {} in a video game.",
+    "a sketch of a {}.",
+    "a doodle of the {}.",
+    "a origami {}.",
+    "a low resolution photo of a {}.",
+    "the toy {}.",
+    "a rendition of the {}.",
+    "a photo of the clean {}.",
+    "a photo of a large {}.",
+    "a rendition of a {}.",
+    "a photo of a nice {}.",
+    "a photo of a weird {}.",
+    "a blurry photo of a {}.",
+    "a cartoon {}.",
+    "art of a {}.",
+    "a sketch of the {}.",
+    "a embroidered {}.",
+    "a pixelated photo of a {}.",
+    "itap of the {}.",
+    "a jpeg corrupted photo of the {}.",
+    "a good photo of a {}.",
+    "a plushie {}.",
+    "a photo of the nice {}.",
+    "a photo of the small {}.",
+    "a photo of the weird {}.",
+    "the cartoon {}.",
+    "art of the {}.",
+    "a drawing of the {}.",
+    "a photo of the large {}.",
+    "a black and white photo of a {}.",
+    "the plushie {}.",
+    "a dark photo of a {}.",
+    "itap of a {}.",
+    "graffiti of the {}.",
+    "a toy {}.",
+    "itap of my {}.",
+    "a photo of a cool {}.",
+    "a photo of a small {}.",
+    "a tattoo of the {}.",
+)
+"""The 79 templates of StyleGAN-NADA and HyperDomainNet, in their order, which both fill verbatim.
+
+They are CLIP's 80 for ImageNet (Radford et al. 2021, arXiv:2103.00020) without "a photo of many {}."."""
+
 FACE_TEMPLATES: tuple[str, ...] = (
     "{}",
     "{} of a face",
@@ -99,34 +184,57 @@ FACE_TEMPLATES: tuple[str, ...] = (
 )
 """The grammar that the bundled encoders were taught."""
 
-_ARTICLES = ("a ", "an ", "the ")
+_ARTICLES = frozenset(("a", "an", "the"))
+# Determiners that say more than an article does.
+_DETERMINERS = frozenset(
+    "my your his her its our their this that these those "
+    "some any each every no one both all many several few".split()
+)
+_PREPOSITIONS = r"(?:of|with|without|in|on|at|by|from|for|as|like|under|behind|beside|between) "
+_NOT_A_NOUN = re.compile(rf"{_PREPOSITIONS}|(?:drawn|made|seen|\w{{3,}}ed) {_PREPOSITIONS}", re.IGNORECASE)
+_MASS_NOUN = re.compile(
+    r"\b(?:art|graffiti|embroidery|origami|calligraphy|pottery|clay|charcoal|(?:stained|leaded) glass)$",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(
+    r"\b(?:people|(?:wo)?men|children|mice|feet|teeth|(?!canvas|lens|gas\b|atlas|cyclops|chaos|christmas)"
+    r"\w*[^\W\dsui]s)$",
+    re.IGNORECASE,
+)
+_AN = re.compile(
+    r"(?!uni[cfoqstv]|us[aeu]|ut[eio]|ub|uk|ufo|ur[aeiou]|eu|ewe|one\b|once)[aeiou]|hour|honest|hono|heir"
+    r"|8|1[18](?!\d)|1[18]00|x-?ray|mri\b",
+    re.IGNORECASE,
+)
 
 
-def compose(prompt: str, templates: Sequence[str]) -> list[str]:
-    """Set a prompt in each of the templates.
+def compose(prompt: str, templates: Sequence[str], verbatim: bool = False) -> list[str]:
+    """Set a prompt in each of the templates, in the grammar of English.
 
-    A leading article is taken off the prompt. It comes back, as "a" or "an", where a template has no
-    determiner of its own before the place: "pencil sketch" and "a pencil sketch" are the same prompt.
+    An article of the prompt makes no difference, "pencil sketch" and "a pencil sketch" are one prompt: the
+    template's own determiner stands ("a photo of the {}."), or an article is added where it has none ("a
+    photo of {}."). Another determiner or a possessive, as in "my dog", takes the place of the template's. "a"
+    and "an" go by the sound of the next word; plural and mass nouns, such as "zombies" or "pixel art", get
+    neither.
 
     Args:
         prompt: a noun phrase, such as "a pencil sketch".
         templates: sentences with one {} each.
+        verbatim: replace {} by the prompt exactly as given, as the code of the papers does.
 
     Returns:
         One sentence for each template.
 
     Raises:
-        InputError: if the prompt is empty, or a template has not exactly one {}.
+        InputError: if the prompt has no word, or a template has not exactly one {}.
     """
     require_templates(templates)
-    noun = " ".join(prompt.split())
-    for article in _ARTICLES:
-        if noun.lower().startswith(article):
-            noun = noun[len(article) :]
-            break
-    if not noun or noun.lower() in ("a", "an", "the"):
+    determiner, noun = _split(prompt)
+    if not any(character.isalnum() for character in noun):
         raise InputError(f"the prompt {prompt!r} names nothing; expected words such as 'a pencil sketch'")
-    return [_set(noun, template) for template in templates]
+    if verbatim:
+        return [template.replace("{}", prompt) for template in templates]
+    return [_fill(template, determiner, noun) for template in templates]
 
 
 def require_templates(templates: Sequence[str]) -> None:
@@ -138,15 +246,54 @@ def require_templates(templates: Sequence[str]) -> None:
             raise InputError(f"the template {template!r} must have exactly one {{}} for the prompt")
 
 
-def _set(noun: str, template: str) -> str:
+def _split(prompt: str) -> tuple[str, str]:
+    """Split a noun phrase into its determiner, "" if there is none, and the rest."""
+    first, _, rest = " ".join(prompt.split()).partition(" ")
+    if first.lower() in _ARTICLES | _DETERMINERS or re.search(r"\w['\u2019]s$", first):
+        return first, rest
+    return "", f"{first} {rest}".rstrip()
+
+
+def _fill(template: str, determiner: str, noun: str) -> str:
     before, after = template.split("{}")
-    determined = before.lower().endswith(("the ", "one ", "many ", "my ", "some "))
-    return f"{before}{noun if determined else _with_article(noun)}{after}"
+    before, chosen, adjectives = _place(before)
+    capital = chosen[:1].isupper()
+    if determiner and determiner.lower() not in _ARTICLES:
+        chosen = determiner
+    elif chosen.lower() in ("", "a", "an", "one"):
+        if _has_no_article(noun, singular=determiner.lower() in ("a", "an")):
+            chosen = ""
+        elif chosen.lower() != "one":
+            chosen = "an" if _AN.match(adjectives + noun) else "a"
+    phrase = f"{chosen} {adjectives}{noun}".lstrip()
+    return f"{before}{phrase[0].upper() if capital else phrase[0]}{phrase[1:]}{after}"
 
 
-def _with_article(noun: str) -> str:
-    """Choose the article by the sound: an 8-bit picture, a unicorn; pixel art and stained glass have none."""
-    if noun.lower().endswith((" art", " glass")):
-        return noun
-    vowel = re.match(r"(?!uni|use|eu|one|ukiyo)[aeiou]|8|11|18|x-ray", noun, re.IGNORECASE)
-    return f"{'an' if vowel else 'a'} {noun}"
+def _place(before: str) -> tuple[str, str, str]:
+    """Split what stands before the {} into the words before its determiner, that, and its adjectives.
+
+    So "a photo of the hard to see " is "a photo of ", "the" and "hard to see ". There is no determiner in "a
+    photo of ", "this is " or "an artwork showing ".
+    """
+    words = before.split(" ")
+    for at in range(len(words) - 2, -1, -1):
+        adjectives = words[at + 1 : -1]
+        if words[at].lower() in _ARTICLES | _DETERMINERS:
+            if words[-1] or (len(adjectives) > 1 and adjectives[-1].endswith("ing")):
+                break
+            return (
+                "".join(f"{word} " for word in words[:at]),
+                words[at],
+                "".join(f"{word} " for word in adjectives),
+            )
+        if re.match(rf"{_PREPOSITIONS}|is |.*\W ", f"{words[at]} ", re.IGNORECASE):
+            break
+    return before, "", ""
+
+
+def _has_no_article(noun: str, singular: bool) -> bool:
+    """Whether "a" would be wrong; `singular` if the prompt says it itself."""
+    head = re.split(rf" (?={_PREPOSITIONS})", noun)[0]
+    if _MASS_NOUN.search(head):
+        return True
+    return not singular and bool(_PLURAL.search(head) or _NOT_A_NOUN.match(noun))

@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import cosine_similarity
 from transformers import CLIPConfig, CLIPModel
 
-from domainvec.encoders.tower import VisionTower
+from domainvec.encoders.vision_transformer import VisionTransformer
+from domainvec.errors import ShapeError
 
 
 @pytest.fixture(params=["quick_gelu", "gelu", "relu"])
@@ -37,17 +38,23 @@ def test_equals_transformers_forwards_and_backwards(model, depth):
         loss = features.square().sum() + tokens.pow(3).sum()
         return features, tokens, torch.autograd.grad(loss, images)[0]
 
-    tower = VisionTower(model, torch.float32)
-    for mine, theirs in zip(derive(lambda images: tower(images, depth)), derive(plain), strict=True):
+    transformer = VisionTransformer(model, torch.float32)
+    for mine, theirs in zip(derive(lambda images: transformer(images, depth)), derive(plain), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_rounds_products_alone_whatever_autocast_says(model):
-    low, exact = VisionTower(model, torch.bfloat16), VisionTower(model, torch.float32)
+    low, exact = VisionTransformer(model, torch.bfloat16), VisionTransformer(model, torch.float32)
     features, tokens = low(pixels())
     assert features.dtype == tokens.dtype == torch.float32
     assert cosine_similarity(features, exact(pixels())[0]).min() > 0.999
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(exact(pixels())[0], VisionTower(model, torch.float32)(pixels())[0])
+        assert torch.equal(exact(pixels())[0], VisionTransformer(model, torch.float32)(pixels())[0])
         assert torch.equal(low(pixels())[0], features)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 18, 24), (1, 3, 16, 16), (3, 18, 18), (1, 4, 18, 18)])
+def test_other_shapes_are_refused(model, shape):
+    with pytest.raises(ShapeError, match=r"takes \(N, 3, 18, 18\): give square pictures"):
+        VisionTransformer(model, torch.float32)(torch.zeros(shape))

@@ -1,4 +1,4 @@
-"""CLIP's vision tower for frozen weights and pictures that gradients lead back to.
+"""CLIP's vision transformer with frozen weights, differentiable in its input.
 
 A ViT (Dosovitskiy et al. 2021, arXiv:2010.11929) as CLIP has it (Radford et al. 2021, arXiv:2103.00020): what
 transformers computes, in fewer passes over memory. Since the weights never change, the matrices of queries,
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from domainvec.errors import ShapeError
 
 _QUICK_GELU = 1.702
 
@@ -34,8 +36,8 @@ class _Layer(NamedTuple):
     narrow: _Matrix
 
 
-class VisionTower:
-    """Pictures, as the tower wants them, to features.
+class VisionTransformer:
+    """Image features by a frozen vision transformer.
 
     Args:
         model: a transformers `CLIPModel`, whose weights are read now and do not change any more.
@@ -46,6 +48,7 @@ class VisionTower:
         vision, config = model.vision_model, model.config.vision_config
         embeddings = vision.embeddings
         self._dtype = dtype
+        self._side = config.image_size
         self._patch_size, self._heads = config.patch_size, config.num_attention_heads
         self._patches = embeddings.patch_embedding.weight.detach().flatten(1).to(dtype)
         positions = embeddings.position_embedding.weight.detach()
@@ -77,15 +80,22 @@ class VisionTower:
         return _Matrix(weight.detach().to(self._dtype), bias.detach().to(self._dtype))
 
     def __call__(self, pixels: Tensor, depth: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Look at pictures.
+        """Compute features and patch tokens.
 
         Args:
-            pixels: (N, 3, S, S), S the side that the tower was trained for, normalised.
+            pixels: (N, 3, S, S), normalised; S is the side that it was trained for.
             depth: of the layer that tokens are taken from, as a share of all.
 
         Returns: features (N, D), not normalised, and tokens (N, T, C), one for each patch; float32,
             differentiable in the pixels.
+
+        Raises: ShapeError if the pixels are of another shape.
         """
+        if pixels.dim() != 4 or pixels.shape[1:] != (3, self._side, self._side):
+            raise ShapeError(
+                f"pixels have shape {tuple(pixels.shape)}; the vision transformer takes (N, 3, {self._side}, "
+                f"{self._side}): give square pictures, or preprocessing that crops them"
+            )
         with torch.autocast(pixels.device.type, enabled=False):
             return self._see(pixels.float(), depth)
 
