@@ -69,8 +69,8 @@ class DomainVector:
         return [self.vector]
 
     def domain(self, step: int) -> Domain:
-        """The same domain in every step."""
-        return self.template.with_vector(self._masked())
+        """The same domain in every step; a copy, since Adam changes the numbers in place."""
+        return self.template.with_vector(self._masked().clone())
 
     def l2(self) -> Tensor:
         """Mean square of the change since the start."""

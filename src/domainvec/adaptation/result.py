@@ -73,4 +73,6 @@ class AdaptationResult:
         if self.measured is not None:
             record["measured"] = self.measured
         with atomic_path(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+            # Names of files that are not UTF-8 must not cost the record.
+            temporary.write_text(text, encoding="utf-8", errors="replace")

@@ -24,7 +24,7 @@ from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.source_pool import SourceSide
 from domainvec.adaptation.stopping import PlateauRule, StopRule
 from domainvec.adaptation.target import Setting, Target, WeightedObjectives, sub_state
-from domainvec.adaptation.training import AdaptationEncoder, Training
+from domainvec.adaptation.training import AdaptationEncoder, Training, as_encoders
 from domainvec.domains.domain import Domain
 from domainvec.errors import AdaptationError, InputError
 from domainvec.files import require_writable
@@ -109,8 +109,6 @@ class Session:
         resume: bool = False,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(encoder, str):
-            raise InputError(f"encoder is the text {encoder!r}: load it with Encoder.from_pretrained first")
         if not isinstance(target, Target):
             raise InputError(f"target is {target!r}, expected Text, Picture, Pictures or a sum of them")
         if resume and checkpoint is None:
@@ -118,7 +116,7 @@ class Session:
         if checkpoint_every < 1:
             raise InputError(f"checkpoint_every is {checkpoint_every}, expected 1 or more")
         self.generator, self.target = generator, target
-        self.encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
+        self.encoders = as_encoders(encoder)
         self.guidance = default_guidance(self.encoders) if guidance is None else guidance
         self.preservation = preservation or target.preservation(self.guidance)
         training = training or Training.for_encoder(self.encoders, target, self.guidance)
@@ -330,6 +328,11 @@ class Session:
         setting = Setting(self.generator, self.encoders, self.guidance, self.training, torch.zeros(0))
         for part in self.target.parts:
             part.check(setting)
+        if self.preservation.in_domain_angle and not self.encoders:
+            raise InputError(
+                "the in-domain angle needs an encoder; got none: pass one, or a preservation without it "
+                "(in_domain_angle=0)"
+            )
         if self.training.batch_size == 1 and self.preservation.compares_batch:
             raise InputError(
                 "batch_size is 1, but the in-domain angle and the luminance term compare the images of a "

@@ -175,7 +175,8 @@ class Sum(Target):
     @property
     def main(self) -> Target:
         """The part with the highest precedence, whose training and preservation the sum takes."""
-        return max(self.parts, key=lambda part: part.precedence)
+        counting = [part for part in self.parts if part.weight > 0] or self.parts
+        return max(counting, key=lambda part: part.precedence)
 
     @property
     def published_training(self) -> Training:  # type: ignore[override]
@@ -185,7 +186,7 @@ class Sum(Target):
     @property
     def full_size(self) -> bool:  # type: ignore[override]
         """Whether a part needs full resolution."""
-        return any(part.full_size for part in self.parts)
+        return any(part.full_size for part in self.parts if part.weight > 0)
 
     def preservation(self, guidance: Guidance) -> Preservation:
         """That of the main part."""
@@ -214,9 +215,9 @@ class WeightedObjectives(Objective):
         if not parts:
             raise InputError("the target's weights are all 0: set one above 0")
         self._parts: dict[str, tuple[float, Objective]] = {}
-        for part in parts:
-            same = [other for other in parts if other.kind == part.kind]
-            number = str(same.index(part) + 1) if len(same) > 1 else ""
+        kinds = [part.kind for part in parts]
+        for index, part in enumerate(parts):
+            number = str(kinds[: index + 1].count(part.kind)) if kinds.count(part.kind) > 1 else ""
             prefix = f"{part.kind}{number}_" if len(target.parts) > 1 else ""
             self._parts[prefix] = part.weight, part.objective(setting)
         for _, objective in self._parts.values():

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from domainvec.adaptation.prompts import describe_unknown_words
 from domainvec.adaptation.target import Objective, Setting, Target
 from domainvec.checks import warn_caller
 from domainvec.encoders.encoder import UnknownWordsWarning
+from domainvec.encoders.prompts import describe_unknown_words, require_known_words
 from domainvec.errors import InputError
 from domainvec.guidance.preservation import Preservation, Terms
 from domainvec.guidance.text import (
@@ -37,6 +37,7 @@ class Text(Target):
             averaged.
         source: what the generator's images are.
         guidance: the losses; by default what suits the encoders.
+        allow_unknown: train even if no encoder knows a word of a text.
 
     Raises: InputError if a text is missing or empty.
 
@@ -46,8 +47,15 @@ class Text(Target):
 
     kind = "text"
 
-    def __init__(self, *texts: str, source: str = "a photo", guidance: Guidance | None = None) -> None:
+    def __init__(
+        self,
+        *texts: str,
+        source: str = "a photo",
+        guidance: Guidance | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
         self.texts, self.source, self.guidance = texts, source, guidance
+        self.allow_unknown = allow_unknown
         for name, given in (("target", texts), ("source", (source,))):
             if not given or not all(isinstance(text, str) and text.strip() for text in given):
                 told = given[0] if len(given) == 1 else given
@@ -72,7 +80,8 @@ class Text(Target):
     def objective(self, setting: Setting) -> Objective:
         """Embed the texts.
 
-        Raises: InputError if there is no encoder, or target and source mean the same to one.
+        Raises: InputError if there is no encoder, target and source mean the same to one, or no encoder knows
+            a word of a text.
 
         Warns:
             UnknownWordsWarning: if a text has words that none of the encoders was taught.
@@ -91,6 +100,7 @@ class TextObjective(Objective):
         self.guidance = guidance
         several = len(target.texts) > 1
         prompts = {f"target {n}" if several else "target": text for n, text in enumerate(target.texts, 1)}
+        require_known_words(setting.encoders, prompts, target.allow_unknown)
         if unknown := describe_unknown_words(setting.encoders, prompts | {"source": target.source}):
             warn_caller(unknown, UnknownWordsWarning)
         with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 import torch
 
@@ -21,6 +21,8 @@ from domainvec.stylegan2.network import Noise
 if TYPE_CHECKING:
     from domainvec.adaptation.target import Target
     from domainvec.stylegan2.network import Generator
+
+AnyEncoder = TypeVar("AnyEncoder", bound=ImageTextEncoder)
 
 _FULL_UP_TO = 256  # pixels: generators up to this size are trained at their own
 
@@ -147,7 +149,7 @@ class Training:
             target: what to adapt to; a text by default.
             guidance: the guidance of a text, if it is not the encoders' own.
         """
-        encoders = tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
+        encoders = as_encoders(encoder)
         guidance = default_guidance(encoders) if guidance is None else guidance
         if guidance.augmentation is not None:
             return ROBUST_TRAINING
@@ -232,6 +234,16 @@ class Training:
         if plain.get("plateau") is not None:
             plain["plateau"] = Plateau(**plain["plateau"])
         return cls().replace(**plain)
+
+
+def as_encoders(encoder: AnyEncoder | Sequence[AnyEncoder]) -> tuple[AnyEncoder, ...]:
+    """Return one encoder or several as a tuple.
+
+    Raises: InputError if it is a name.
+    """
+    if isinstance(encoder, str):
+        raise InputError(f"encoder is the text {encoder!r}: load it with Encoder.from_pretrained first")
+    return tuple(encoder) if isinstance(encoder, Sequence) else (encoder,)
 
 
 def training_resolution(

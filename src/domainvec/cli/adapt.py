@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domainvec.cli.arguments import (
+    AllowUnknown,
     CheckpointEvery,
     Debug,
     Device,
@@ -102,6 +103,7 @@ def adapt(
         float | None,
         typer.Option(rich_help_panel=ADVANCED, min=0, help="Weight of --to beside pictures.  [default: 1]"),
     ] = None,
+    allow_unknown: AllowUnknown = False,
     guidance: Annotated[
         GuidanceName | None,
         typer.Option(
@@ -231,7 +233,10 @@ def adapt(
     if to_images is not None:
         parts.append(_pictures(to_images, model.resolution, chosen, given, generator))
     if targets:
-        parts.append((1.0 if text_weight is None else text_weight) * dv.Text(*targets, source=source))
+        parts.append(
+            (1.0 if text_weight is None else text_weight)
+            * dv.Text(*targets, source=source, allow_unknown=allow_unknown)
+        )
     target = parts[0] if len(parts) == 1 else parts[0] + parts[1]
     loop: dict[str, Any] = {
         "steps": count,

@@ -9,6 +9,7 @@ import typer
 
 from domainvec.cli.adapt import describe_generator
 from domainvec.cli.arguments import (
+    AllowUnknown,
     CheckpointEvery,
     Debug,
     Device,
@@ -22,6 +23,8 @@ from domainvec.cli.arguments import (
     file_name,
     parse_steps,
 )
+from domainvec.errors import InputError
+from domainvec.text_files import read_lines
 
 
 def adapt_many(
@@ -40,6 +43,7 @@ def adapt_many(
     steps: Steps = None,
     seed: Seed = 0,
     parameterization: Parameterization = None,
+    allow_unknown: AllowUnknown = False,
     source_pool: SourcePool = None,
     checkpoint_every: CheckpointEvery = 25,
     device: Device = None,
@@ -87,7 +91,7 @@ def adapt_many(
                 text: dv.Session(
                     model,
                     encoders,
-                    dv.Text(text, source=source),
+                    dv.Text(text, source=source, allow_unknown=allow_unknown),
                     training=training,
                     checkpoint=files[text].with_suffix(".ckpt"),
                     checkpoint_every=checkpoint_every,
@@ -117,17 +121,14 @@ def adapt_many(
 
 
 def _read(prompts: Path) -> list[str]:
-    """Read the texts, one a line; empty lines and those that begin with # say nothing.
+    """Read the targets, one per line.
 
     Raises: typer.BadParameter if there is none, or two would have one file name.
     """
     try:
-        lines = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines()]
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{prompts} is no text file", param_hint="PROMPTS") from None
-    texts = [line for line in lines if line and not line.startswith("#")]
-    if not texts:
-        raise typer.BadParameter(f"{prompts} has no text in it", param_hint="PROMPTS")
+        texts = read_lines(prompts)
+    except InputError as error:
+        raise typer.BadParameter(str(error), param_hint="PROMPTS") from None
     named: dict[str, str] = {}
     for text in texts:
         other = named.setdefault(file_name(text), text)

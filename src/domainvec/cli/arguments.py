@@ -12,6 +12,7 @@ import typer
 from domainvec.cli.help import ADVANCED
 
 _MAX_SEEDS = 100_000
+_LONGEST_NAME = 80  # bytes; file systems take 255, and temporary names need some
 
 GeneratorName = Annotated[
     str,
@@ -58,6 +59,14 @@ Parameterization = Annotated[
         metavar="NAME",
         help="What is trained: modulation, modulation+rgb, stylespace, stylespace+rgb, stylespace-sparse, "
         "affine, affine+, affine-light+, lora, lora:RANK or full.  [default: by encoder]",
+    ),
+]
+AllowUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unknown",
+        rich_help_panel=ADVANCED,
+        help="Train even if the encoders know no word of a text.",
     ),
 ]
 SourcePool = Annotated[
@@ -169,8 +178,9 @@ def with_suffix(path: Path, suffix: str) -> Path:
 
 
 def file_name(phrase: str) -> str:
-    """Make a file name, without suffix, of a phrase: "a pencil sketch" is a-pencil-sketch."""
-    return "-".join(re.findall(r"\w+", phrase.lower()))[:80] or "domain"
+    """Make a file name of at most 80 bytes, without suffix: "a pencil sketch" gives a-pencil-sketch."""
+    name = "-".join(re.findall(r"\w+", phrase.lower())).encode("utf-8", "ignore")
+    return name[:_LONGEST_NAME].decode("utf-8", "ignore") or "domain"
 
 
 def _bad_seeds(message: str) -> typer.BadParameter:

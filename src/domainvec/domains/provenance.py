@@ -28,7 +28,9 @@ def copied(metadata: Mapping[str, Any]) -> Metadata:
     Raises: DomainError if JSON cannot hold it, or if a `mix` or a `stack` in it has another form.
     """
     try:
-        return parsed(json.dumps(metadata, allow_nan=False))
+        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
+        # File names that are not UTF-8 have lone surrogates, which no file of text can hold.
+        return parsed(text.encode("utf-8", "replace").decode("utf-8"))
     except (TypeError, ValueError, RecursionError) as error:
         raise DomainError(
             f"metadata must be what JSON can hold (text, finite numbers, lists, ...): {error}"

@@ -89,8 +89,8 @@ def require_known_words(
     lost = {role: text for role, text in prompts.items() if _is_lost(text, _unknown_to_all(readers, text))}
     if lost and not allow_unknown:
         raise InputError(
-            f"{describe_unknown_words(encoders, lost)}. To train on it all the same: --allow-unknown on the "
-            f"command line, allow_unknown=True in Python"
+            f"{describe_unknown_words(encoders, lost)}. To train all the same, pass --allow-unknown on the "
+            "command line, dv.Text(..., allow_unknown=True) in Python"
         )
 
 
