@@ -1,8 +1,10 @@
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from domainvec.files import atomic_path, save_tensors
+from domainvec.files import atomic_path, require_writable, save_tensors
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -53,3 +55,35 @@ def test_tensors_that_cannot_be_written_are_an_os_error_and_the_old_file_stays(t
     with full_disk(), pytest.raises(OSError, match="File too large"):
         save_tensors(file, {"a": torch.zeros(100_000)})
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_cannot_be_written_to_is_named_by_the_final_file(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as raised:
+        save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)})
+    assert raised.value.filename == str(tmp_path / "x.safetensors")
+
+
+def test_errors_name_the_final_file(tmp_path, full_disk):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "x.safetensors", tmp_path / f"{'x' * 250}.safetensors"):
+        with pytest.raises(OSError) as raised:
+            save_tensors(path, {"a": torch.zeros(1)})
+        assert str(raised.value.filename) in (str(path), str(path.parent))
+    with full_disk(), pytest.raises(OSError, match="File too large") as raised:
+        save_tensors(tmp_path / "y.safetensors", {"a": torch.zeros(100_000)})
+    assert raised.value.filename == str(tmp_path / "y.safetensors")
+
+
+def test_a_path_is_tried_without_leaving_anything(tmp_path):
+    path = tmp_path / "x.ckpt"
+    require_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("old")
+    require_writable(path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    (tmp_path / "file").write_text("")
+    for hopeless in (tmp_path / "file" / "x.ckpt", tmp_path / f"{'x' * 250}.ckpt"):
+        with pytest.raises(OSError):
+            require_writable(hopeless)

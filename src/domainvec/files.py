@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,49 +18,52 @@ BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to, and move it to `path` when the block succeeds.
+    """Give a temporary path to write to, and move it to `path` when the block succeeds.
 
-    The temporary name keeps the suffix, since many writers choose their format by it. Missing parent
-    folders are created. When the block raises, the temporary file is removed and `path` is left as it was.
+    The temporary file lies beside the final one and has its suffix, since many writers choose their format by
+    it. Missing parent folders are created. When the block raises, the temporary file is removed and `path` is
+    left as it was.
 
     Args:
         path: the file to write or replace.
 
     Yields: the path to write to; writing nothing to it is an error.
 
-    Raises: OSError if the folder cannot be made or the file cannot be moved.
+    Raises: OSError, which names `path`, if the file cannot be written.
     """
     final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(final)
+    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, final)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            # Nobody knows the temporary file, and writing to an open one names none.
+            error.filename, error.filename2 = str(final), None
         raise
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
-    """Make sure that `path` could be written with `atomic_path`; nothing is left behind but its folder.
+    """Make sure that `atomic_path` can write `path`; nothing but missing parent folders is created.
 
-    Raises: OSError if it could not: the folder cannot be written to, or the name is too long.
+    Raises: OSError if the folder cannot be written to or the name is too long.
     """
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(final)
-    temporary.write_bytes(b"")
-    temporary.unlink()
+    with suppress(_Written), atomic_path(path) as temporary:
+        temporary.write_bytes(b"")
+        raise _Written
 
 
-def _temporary(final: Path) -> Path:
-    return final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
+class _Written(Exception):
+    """Ends the block of `require_writable`, so that its file is removed."""
 
 
 def save_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file, whole or not at all, as readable for others as any new file.
+    """Write a safetensors file, whole or not at all, with the permissions of any new file.
 
     Args:
         path: the file to write or replace; missing parent folders are created.
@@ -71,6 +74,6 @@ def save_tensors(
     """
     from safetensors.torch import save
 
-    # The library's own writer makes files that nobody else may read, and has other errors than OSError.
+    # The library's own writer makes files that nobody else may read, and raises errors that are no OSError.
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(dict(tensors), metadata=dict(metadata) if metadata else None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -96,8 +97,10 @@ def save_rosinality(
         if misfit := discriminator_misfit(discriminator):
             raise InputError(f"{misfit}; write the generator without it")
         content["d"] = _discriminator_state(discriminator)
+    file = io.BytesIO()  # torch.save itself has other errors than OSError where the disk is full
+    torch.save(content, file)
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(file.getbuffer())
 
 
 def discriminator_misfit(discriminator: Discriminator) -> str | None:
