@@ -131,7 +131,7 @@ def test_a_folder_with_the_config_of_something_else_is_left_alone(tmp_path) -> N
 def test_what_rosinality_cannot_hold_is_refused(tmp_path) -> None:
     path = tmp_path / "network.pt"
     generator, discriminator = make_networks(clamp=256.0)
-    with pytest.raises(InputError, match=r"bounded to ±256 .*drop_clamp=True.*or write a folder"):
+    with pytest.raises(InputError, match=r"clamped to ±256 .*drop_clamp=True.*or write a folder"):
         save_rosinality(generator, path)
     save_rosinality(generator, path, discriminator, drop_clamp=True)
     assert load_generator(path).config == dataclasses.replace(generator.config, conv_clamp=None)
