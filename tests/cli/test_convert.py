@@ -44,7 +44,7 @@ def test_a_generator_alone_at_half_precision(run, tmp_path, tiny_generator, tiny
 
 @pytest.fixture
 def clamped(tmp_path, tiny_generator):
-    """A folder with a generator whose activations are bounded, as training with ADA leaves it."""
+    """A folder with a generator whose activations are clamped, as training with ADA leaves it."""
     config = dataclasses.replace(tiny_generator.config, conv_clamp=256.0)
     generator = Generator(config).requires_grad_(False)
     generator.load_state_dict(tiny_generator.state_dict())

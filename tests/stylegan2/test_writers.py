@@ -141,7 +141,7 @@ def test_what_rosinality_cannot_hold_is_refused(tmp_path) -> None:
         save_rosinality(Generator(GeneratorConfig(4, 3, 6, 1, (5,))), path)
     generator, _ = make_networks()
     other = Discriminator(DiscriminatorConfig(16, (8, 6, 4), mbstd_group_size=8))
-    with pytest.raises(InputError, match="groups of 8 and 1 channels; rosinality's form has 4 and 1"):
+    with pytest.raises(InputError, match="groups of 8 and 1 channels; rosinality's format has 4 and 1"):
         save_rosinality(generator, path, other)
     assert not any(tmp_path.iterdir())
 

@@ -67,7 +67,7 @@ def read(content: Mapping[str, object]) -> Checkpoint:
         )
     (name,) = chosen
     average = _beside(content, name, "latent_avg")
-    generator = _read_generator(_state(content, name), None if average is None else content[average])
+    generator = _read_generator(_state(content, name), None if average is None else content.get(average, {}))
     form = FORM if name in ("", *_USUAL_NAMES) else f"{FORM}, its {quote(name)}"
     discriminator = _beside(content, name, "d", "discriminator")
     if discriminator is None:
