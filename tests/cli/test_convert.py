@@ -44,7 +44,7 @@ def test_a_generator_alone_at_half_precision(run, tmp_path, tiny_generator, tiny
 
 @pytest.fixture
 def clamped(tmp_path, tiny_generator):
-    """A folder with a generator whose activations are bounded, as training with ADA leaves it."""
+    """A folder with a generator whose activations are clamped, as training with ADA leaves it."""
     config = dataclasses.replace(tiny_generator.config, conv_clamp=256.0)
     generator = Generator(config).requires_grad_(False)
     generator.load_state_dict(tiny_generator.state_dict())
@@ -52,11 +52,11 @@ def clamped(tmp_path, tiny_generator):
     return tmp_path / "clamped"
 
 
-def test_a_bound_on_activations_is_dropped_when_told_to(run, tmp_path, clamped):
+def test_a_clamp_is_dropped_when_told_to(run, tmp_path, clamped):
     arguments = ["convert", clamped, "-o", tmp_path / "network.pt"]
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
-    assert "bounded to ±256 (conv_clamp)" in err
+    assert "clamped to ±256 (conv_clamp)" in err
     assert "--drop-clamp" in err and "drop_clamp" not in err
     assert not (tmp_path / "network.pt").exists()
     assert run(*arguments, "--drop-clamp")[0] == 0

@@ -56,7 +56,7 @@ def test_names_that_would_mislead_are_wrong_usage(run, tmp_path, domain_file, ou
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-def test_a_bound_on_activations_names_the_option(run, tmp_path, tiny_generator, domain_file):
+def test_a_clamp_names_the_option_that_drops_it(run, tmp_path, tiny_generator, domain_file):
     clamped = Generator(dataclasses.replace(tiny_generator.config, conv_clamp=256.0))
     clamped.load_state_dict(tiny_generator.state_dict())
     clamped.save_pretrained(tmp_path / "clamped")

@@ -282,7 +282,7 @@ def test_a_file_that_changed_in_the_cache_is_refused(site, published) -> None:
     data = bytearray(published.read_bytes())
     data[-1000] ^= 1
     published.write_bytes(data)
-    with pytest.raises(DownloadError, match=r"SHA-256 is another than in afhqcat.pkl.sha256.*Delete both"):
+    with pytest.raises(DownloadError, match=r"SHA-256 differs from that in afhqcat.pkl.sha256.*Delete both"):
         load_generator("afhqcat", base_url=site.url)
     published.unlink()  # without the file, the old record does not count
     load_generator("afhqcat", base_url=site.url)

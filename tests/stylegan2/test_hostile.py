@@ -792,6 +792,10 @@ MISFITS = {
         _bent_rosinality(lambda c: c.update(latent_avg="mean")),
         "latent_avg is a str",
     ),
+    "rosinality with an average that is a table": (
+        _bent_rosinality(lambda c: c.update(latent_avg={"a": torch.zeros(10)})),
+        "latent_avg is a dict; expected a tensor",
+    ),
     "rosinality with an average that differs from layer to layer": (
         _bent_rosinality(lambda c: c.update(latent_avg=torch.arange(20.0).reshape(2, 10))),
         "latent_avg has 2 different rows; expected a single w",

@@ -131,7 +131,7 @@ def test_a_folder_with_the_config_of_something_else_is_left_alone(tmp_path) -> N
 def test_what_rosinality_cannot_hold_is_refused(tmp_path) -> None:
     path = tmp_path / "network.pt"
     generator, discriminator = make_networks(clamp=256.0)
-    with pytest.raises(InputError, match=r"bounded to ±256 .*drop_clamp=True.*or write a folder"):
+    with pytest.raises(InputError, match=r"clamped to ±256 .*drop_clamp=True.*or write a folder"):
         save_rosinality(generator, path)
     save_rosinality(generator, path, discriminator, drop_clamp=True)
     assert load_generator(path).config == dataclasses.replace(generator.config, conv_clamp=None)
@@ -141,7 +141,7 @@ def test_what_rosinality_cannot_hold_is_refused(tmp_path) -> None:
         save_rosinality(Generator(GeneratorConfig(4, 3, 6, 1, (5,))), path)
     generator, _ = make_networks()
     other = Discriminator(DiscriminatorConfig(16, (8, 6, 4), mbstd_group_size=8))
-    with pytest.raises(InputError, match="groups of 8 and 1 channels; rosinality's form has 4 and 1"):
+    with pytest.raises(InputError, match="groups of 8 and 1 channels; rosinality's format has 4 and 1"):
         save_rosinality(generator, path, other)
     assert not any(tmp_path.iterdir())
 

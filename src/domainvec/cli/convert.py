@@ -1,4 +1,4 @@
-"""`domainvec convert`: a checkpoint from one form to another."""
+"""`domainvec convert`: a checkpoint from one format to another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domainvec.cli.arguments import Debug, with_suffix
 
 
 class Form(str, Enum):
-    """Forms that can be written."""
+    """Formats that can be written."""
 
     SAFETENSORS = "safetensors"
     ROSINALITY = "rosinality"
@@ -33,12 +33,13 @@ def convert(
         ),
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Write a folder at half precision: half the size, three decimals.")
+        bool, typer.Option("--half", help="Write a folder at half precision: half the size, three digits.")
     ] = False,
     drop_clamp: Annotated[
         bool,
         typer.Option(
-            "--drop-clamp", help="Write rosinality's form although it cannot hold the bound on activations."
+            "--drop-clamp",
+            help="Drop the clamp on activations (conv_clamp), which rosinality's format cannot hold.",
         ),
     ] = False,
     debug: Debug = False,
@@ -48,10 +49,10 @@ def convert(
     if form is Form.ROSINALITY:
         output = with_suffix(output, ".pt")
         if half:
-            raise typer.BadParameter("rosinality's form has float32 weights", param_hint="--half")
+            raise typer.BadParameter("rosinality's format has float32 weights", param_hint="--half")
     elif output.suffix in (".pt", ".pkl", ".safetensors") or output.is_file():
         raise typer.BadParameter(
-            f"{output} is the name of a file, and this form is a folder: name it {output.with_suffix('')}",
+            f"{output} names a file, but this format is a folder: name it {output.with_suffix('')}",
             param_hint="-o",
         )
 

@@ -36,7 +36,8 @@ def export(
     drop_clamp: Annotated[
         bool,
         typer.Option(
-            "--drop-clamp", help="Write rosinality's form although it cannot hold the bound on activations."
+            "--drop-clamp",
+            help="Drop the clamp on activations (conv_clamp), which rosinality's format cannot hold.",
         ),
     ] = False,
     allow_mismatch: AllowMismatch = False,

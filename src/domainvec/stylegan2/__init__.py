@@ -1,4 +1,4 @@
-"""StyleGAN2: the networks, and their checkpoints in every form that people keep."""
+"""StyleGAN2: the networks, and readers and writers for their checkpoints."""
 
 from domainvec.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from domainvec.stylegan2.discriminator import Discriminator

@@ -1,4 +1,4 @@
-"""What defines a StyleGAN2 network's shape: everything that its weights alone tell."""
+"""What defines the architecture of a StyleGAN2 network."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _check_channels(resolution: int, channels: tuple[int, ...]) -> None:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Shape of a generator.
+    """Architecture of a generator.
 
     Args:
-        resolution: side of the pictures in pixels, a power of two.
+        resolution: image size in pixels, a power of two.
         z_dim: width of the noise z.
         w_dim: width of the latent w.
         mapping_layers: number of fully connected layers from z to w.
-        channels: feature maps at 4 px, 8 px, ..., ``resolution``.
-        conv_clamp: bound on the absolute value of activations, or None; networks trained with ADA carry 256.
+        channels: how many feature maps there are at 4 px, 8 px, ..., ``resolution``.
+        conv_clamp: activations are clamped to ± this value; None for no clamp. StyleGAN2-ADA trains with 256.
     """
 
     resolution: int
@@ -53,14 +53,14 @@ class GeneratorConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Shape of a discriminator.
+    """Architecture of a discriminator.
 
     Args:
-        resolution: side of the pictures in pixels, a power of two.
-        channels: feature maps at 4 px, 8 px, ..., ``resolution``.
-        mbstd_group_size: pictures in each group of the minibatch standard deviation.
-        mbstd_channels: feature maps that the minibatch standard deviation adds.
-        conv_clamp: bound on the absolute value of activations, or None.
+        resolution: image size in pixels, a power of two.
+        channels: how many feature maps there are at 4 px, 8 px, ..., ``resolution``.
+        mbstd_group_size: group size of the minibatch standard deviation.
+        mbstd_channels: how many feature maps the minibatch standard deviation appends.
+        conv_clamp: activations are clamped to ± this value; None for no clamp.
     """
 
     resolution: int

@@ -1,4 +1,4 @@
-"""The StyleGAN2 discriminator, in its residual form.
+"""The StyleGAN2 discriminator, of the residual architecture.
 
 StyleGAN2 (Karras et al. 2020), arXiv:1912.04958.
 """
@@ -19,8 +19,8 @@ from domainvec.stylegan2.layers import EPSILON, Conv, Linear, activate
 def minibatch_deviation(x: Tensor, group_size: int, num_channels: int) -> Tensor:
     """Append the standard deviation over groups of the batch, as ``num_channels`` constant feature maps.
 
-    Progressive GAN (Karras et al. 2018), arXiv:1710.10196, section 3. Groups hold every
-    (N / group)-th picture.
+    Progressive GAN (Karras et al. 2018), arXiv:1710.10196, section 3. A group
+    consists of every (N / group)-th image.
     """
     n, c, h, w = x.shape
     group = min(group_size, n)
@@ -33,7 +33,7 @@ def minibatch_deviation(x: Tensor, group_size: int, num_channels: int) -> Tensor
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a 1 × 1 skip, the second and the skip halving the sides."""
+    """Two convolutions and a 1 × 1 skip connection; the second convolution and the skip downsample by two."""
 
     def __init__(self, in_channels: int, out_channels: int, conv_clamp: float | None) -> None:
         super().__init__()
@@ -67,17 +67,17 @@ class Discriminator(nn.Module):
         self.out = Linear(channels[0], 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real pictures look.
+        """Rate how real images look.
 
         Args:
-            images: (N, 3, resolution, resolution), about [-1, 1]; N a multiple of the group size of the
-                minibatch standard deviation, or less than it.
+            images: (N, 3, resolution, resolution), roughly in [-1, 1]; N is a multiple of the group size of
+                the minibatch standard deviation, or smaller.
 
         Returns:
-            logits (N, 1), higher for more real.
+            logits (N, 1), higher for more real images.
 
         Raises:
-            ShapeError: if the pictures do not have that shape.
+            ShapeError: if the images do not have that shape.
         """
         side, clamp = self.config.resolution, self.config.conv_clamp
         if images.ndim != 4 or images.shape[1:] != (3, side, side):

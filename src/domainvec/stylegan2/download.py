@@ -1,7 +1,7 @@
-"""Published checkpoints, fetched once and kept in the usual cache folder.
+"""Published checkpoints, downloaded once and kept in the user's cache folder.
 
-The publisher gives no checksums. So a download is checked against the length that the server announces, then
-by reading it as a checkpoint; then its SHA-256 is written beside it, and later uses are checked against that.
+The publisher provides no checksums. A download is therefore checked against the length that the server
+announces, and by reading it as a checkpoint; its SHA-256 is then stored beside it and checked at later uses.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ PUBLISHED = {
     "horse": f"{_TENSORFLOW}/stylegan2-horse-config-f.pkl",
     "cat": f"{_TENSORFLOW}/stylegan2-cat-config-f.pkl",
 }
-"""Names of published checkpoints and where they lie under BASE_URL."""
+"""Names of published checkpoints, and their paths under BASE_URL."""
 
 LICENSE = "NVIDIA Source Code License (for research and evaluation only, non-commercial)"
-"""What all of them are under."""
+"""The licence of all of them."""
 
 _NOWHERE = Path(os.devnull, "no home folder")  # where nobody can make a folder
 _TIMEOUT_SECONDS = 30
@@ -54,16 +54,16 @@ _PASSING_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 
 class _Interrupted(Exception):
-    """The connection failed in a way that may pass."""
+    """The connection failed in a way that may be temporary."""
 
 
 class _Outdated(_Interrupted):
-    """What has arrived so far is no part of what is there now."""
+    """What was downloaded so far is not part of the file that the server has now."""
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a server is about to send: bytes from ``start`` of ``total``, if it says how many."""
+    """What a server is about to send: bytes from ``start`` to ``total``, if it announces that."""
 
     body: http.client.HTTPResponse
     start: int
@@ -85,18 +85,19 @@ def cache_folder() -> Path:
 
 @contextmanager
 def published_file(name: str, *, folder: Path | None = None, base_url: str = BASE_URL) -> Iterator[Path]:
-    """Give the file of a published checkpoint to be read, downloaded unless it is in the cache.
+    """Provide the file of a published checkpoint, downloading it unless it is cached.
 
-    When the block succeeds, the file's SHA-256 is recorded if it was not yet. When it raises CheckpointError
-    on a file that never could be read, the file is removed, so that the next try fetches it again.
+    When the block succeeds, the file's SHA-256 is recorded unless it already is. When the block raises
+    CheckpointError for a file that was never read successfully, the file is removed, so that the next attempt
+    downloads it again.
 
     Args:
         name: one of PUBLISHED.
         folder: where to keep it; ``cache_folder()`` by default.
-        base_url: where the files lie.
+        base_url: where to download from.
 
     Raises:
-        DownloadError: if the file cannot be fetched, or was changed in the cache.
+        DownloadError: if the file cannot be downloaded, or the cached one was modified.
     """
     url = base_url + PUBLISHED[name]
     path = (cache_folder() if folder is None else folder) / url.rpartition("/")[2]
@@ -110,8 +111,8 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
         download(url, path)
     elif recorded.exists() and recorded.read_text(errors="replace").split()[:1] != [_sha256(path)]:
         raise DownloadError(
-            f"{path} is not the file that was downloaded: its SHA-256 is another than in {recorded.name}. "
-            "Delete both to fetch it again"
+            f"{path} is not the file that was downloaded: its SHA-256 differs from that in {recorded.name}. "
+            "Delete both to download it again"
         )
     try:
         yield path
@@ -130,19 +131,19 @@ def published_file(name: str, *, folder: Path | None = None, base_url: str = BAS
 
 
 def download(url: str, path: Path, *, attempts: int = 4, pause_seconds: float = 1.0) -> None:
-    """Fetch a file, going on where an earlier, interrupted download of it stopped; show the progress.
+    """Download a file, resuming an earlier download that was interrupted, with a progress bar.
 
-    What has arrived so far is kept in ``<path>.part``. A download goes on only if the server still has the
-    same file (by its ETag or date); otherwise it starts again.
+    A partial download is kept in ``<path>.part``. It is resumed only if the server still has the same file
+    (by its ETag or date); otherwise the download starts over.
 
     Args:
         url: an http or https address.
         path: where the complete file goes.
-        attempts: how often to try in a row without anything arriving.
-        pause_seconds: how long to wait before the second attempt; twice as long before each further one.
+        attempts: how many attempts in a row may fail without receiving anything.
+        pause_seconds: how long to wait before the second attempt; doubled for each further one.
 
     Raises:
-        DownloadError: if the file cannot be fetched whole.
+        DownloadError: if the file cannot be downloaded completely.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"{url} is not an http or https address")
@@ -163,7 +164,7 @@ def download(url: str, path: Path, *, attempts: int = 4, pause_seconds: float = 
 
 
 def _fetch(url: str, partial: Path, attempts: int, pause_seconds: float) -> None:
-    """Complete the partial file."""
+    """Complete the partial file, with as many attempts as allowed."""
     failures = 0
     while True:
         before = _size(partial)
@@ -182,7 +183,7 @@ def _fetch(url: str, partial: Path, attempts: int, pause_seconds: float) -> None
 
 
 def _fetch_rest(url: str, partial: Path) -> None:
-    """One attempt. Raises _Interrupted if another may do better."""
+    """One attempt. Raises _Interrupted if another one may succeed."""
     validator_path = _validator_path(partial)
     validator = validator_path.read_text() if validator_path.exists() else None
     start = _size(partial) if validator else 0
@@ -194,7 +195,7 @@ def _fetch_rest(url: str, partial: Path) -> None:
 
 
 def _receive(url: str, partial: Path, start: int, validator: str | None) -> None:
-    """Write what the server sends to the partial file, from ``start`` on if it can."""
+    """Write what the server sends to the partial file, from ``start`` on if the server supports that."""
     validator_path = _validator_path(partial)
     with _opened(url, start, validator) as answer:
         if answer.total is not None:
@@ -262,7 +263,7 @@ def _understood(url: str, response: http.client.HTTPResponse, start: int) -> _An
 
 
 def _copy(answer: _Answer, file: BinaryIO, description: str) -> int:
-    """Write what arrives, with a progress bar; the number of bytes."""
+    """Write what is received, with a progress bar. Returns the number of bytes."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 

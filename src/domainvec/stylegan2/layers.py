@@ -1,7 +1,7 @@
 """The layers of StyleGAN2, each beside its equation.
 
 StyleGAN2 (Karras et al. 2020), arXiv:1912.04958; domain modulation: HyperDomainNet (Alanov et al. 2022),
-arXiv:2210.08884. Weights are kept as they are drawn, N(0, 1), and scaled at run time ("equalized learning
+arXiv:2210.08884. Weights are stored as drawn from N(0, 1) and scaled at run time ("equalized learning
 rate", Karras et al. 2018, arXiv:1710.10196).
 """
 
@@ -21,7 +21,7 @@ EPSILON = 1e-8
 
 
 def activate(x: Tensor, gain: float = 1.0, clamp: float | None = None) -> Tensor:
-    """Leaky ReLU of slope 0.2 times √2 · gain, bounded to ± clamp · gain where a clamp is given."""
+    """Leaky ReLU of slope 0.2, times √2 · gain, clamped to ± clamp · gain if a clamp is given."""
     y = F.leaky_relu(x, 0.2) * (ACTIVATION_GAIN * gain)
     return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
 
@@ -44,7 +44,7 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """A plain k × k convolution of the discriminator, its input filtered and halved if ``down``."""
+    """A plain k × k convolution of the discriminator; with ``down``, its input is downsampled by two."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = True, down: bool = False
@@ -68,7 +68,7 @@ class Conv(nn.Module):
 
 
 class _Constants(NamedTuple):
-    """What a modulated convolution needs of its weights alone, feature maps being of one dtype."""
+    """What in a modulated convolution depends on its weights alone, for feature maps of one dtype."""
 
     kernel: Tensor
     """(out, in, 3, 3) in that dtype."""
@@ -79,12 +79,12 @@ class _Constants(NamedTuple):
 
 
 class ModulatedConv(nn.Module):
-    """A 3 × 3 convolution whose input channels are scaled by style and domain; noise, bias and activation.
+    """A 3 × 3 convolution whose input channels are scaled by style and domain, then noise, bias, activation.
 
     y_o = demod_o · Σ_ik W_oik · s_i · (1 + d_i) · x_i,    demod_o = 1 / √(Σ_ik (W_oik · s_i)² + ε)
 
     The demodulation does not see the domain's offset d. It does see a shift of the style, s = affine(w) + Δs
-    (StyleDomain, Alanov et al. 2023, arXiv:2212.10229). Scaling the input and the output in place of the
+    (StyleDomain, Alanov et al. 2023, arXiv:2212.10229). Scaling the input and the output instead of the
     kernel lets the whole batch share one convolution.
     """
 
@@ -125,7 +125,7 @@ class ModulatedConv(nn.Module):
             x: feature maps; their dtype is the dtype of the convolution.
             w: latents (N, w_dim).
             offset: the domain d, (in,) or (N, in), or None.
-            noise: pictures of noise (h, w) or (N, 1, h, w) at the output's size, or None.
+            noise: noise maps (h, w) or (N, 1, h, w) of the output's size, or None.
             shift: the domain's shift of the style Δs, (in,) or (N, in), or None.
         """
         constants = self._constants(x.dtype)
@@ -149,14 +149,14 @@ class ModulatedConv(nn.Module):
         )
 
     def hold_weights(self, hold: bool) -> None:
-        """Compute what follows from the weights alone once, from now on, as they will not change; or stop."""
+        """Start or stop caching what depends on the weights alone, which must not be modified meanwhile."""
         self._holds = hold
         self._held = None
 
     def _constants(self, dtype: torch.dtype) -> _Constants:
         if self._held is not None:
             weight, bias, constants = self._held
-            # A domain that changes weights puts others in their place for a while.
+            # A domain that changes weights replaces them during a call.
             if weight is self.weight and bias is self.bias and constants.kernel.dtype == dtype:
                 return constants
         constants = _Constants(
@@ -170,7 +170,7 @@ class ModulatedConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """A 1 × 1 convolution to three colours, modulated by style (and domain), without demodulation."""
+    """A 1 × 1 convolution to RGB, modulated by style (and domain), without demodulation."""
 
     def __init__(self, in_channels: int, w_dim: int, *, conv_clamp: float | None) -> None:
         super().__init__()
@@ -188,13 +188,13 @@ class ToRGB(nn.Module):
         bias_offset: Tensor | None,
         shift: Tensor | None = None,
     ) -> Tensor:
-        """Feature maps (N, in, H, W) to colours (N, 3, H, W), float32.
+        """Feature maps (N, in, H, W) to RGB (N, 3, H, W), in w's dtype.
 
         Args:
             x: feature maps.
             w: latents (N, w_dim).
-            offset: the domain's multipliers less one, (in,) or (N, in), or None.
-            bias_offset: the domain's shift of the colours, (3,) or (N, 3), or None.
+            offset: the domain's multipliers minus one, (in,) or (N, in), or None.
+            bias_offset: what the domain adds to the bias, (3,) or (N, 3), or None.
             shift: the domain's shift of the style, (in,) or (N, in), or None.
         """
         style = self.affine(w)
@@ -203,7 +203,7 @@ class ToRGB(nn.Module):
         style = style * self.weight_gain
         if offset is not None:
             style = style * (1 + offset)
-        # A kernel for each picture, (N, in, 3), is far smaller than the feature maps, which are read once.
+        # One kernel per image, (N, in, 3), is far smaller than the feature maps, which are read only once.
         kernels = (style[:, :, None] * self.weight[:, :, 0, 0].T).to(x.dtype)
         count, _, height, width = x.shape
         colours = torch.bmm(x.permute(0, 2, 3, 1).flatten(1, 2), kernels).to(w.dtype)

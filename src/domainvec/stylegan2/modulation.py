@@ -1,10 +1,10 @@
-"""The feature maps' way through a modulated convolution, in as few passes over memory as it takes.
+"""The modulated convolution, in as few passes over memory as possible.
 
 y = clamp(leaky_relu(demod · conv(W, s · x) + noise + bias))
 
-The arithmetic between two convolutions costs as much as a convolution does where matrix units are fast, since
-each pass reads and writes whole feature maps, and memory that is new costs several times as much again. Where
-no weight is trained the passes are made in place, and only x and y are kept for the gradient.
+On hardware with fast matrix units, the arithmetic between two convolutions takes as long as a convolution:
+each pass reads and writes whole feature maps, and freshly allocated memory costs several times as much. When
+no weight is trained, the passes work in place, and only x and y are saved for the backward pass.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def modulated_conv(
     up: bool,
     clamp: float | None,
 ) -> Tensor:
-    """Scale, convolve, scale; add noise and bias; activate. Differentiable in everything, and twice.
+    """Scale, convolve, scale; add noise and bias; activate. Twice differentiable in all arguments.
 
-    Whether in place or not, the operations are the same in the same order: the result is equal bit for bit.
+    In place or not, the operations are the same in the same order, so the results are equal bit for bit.
 
     Args:
         x: feature maps (N, in, H, W).
-        style: factors of the input (N, in, 1, 1), those of the domain included.
+        style: scales of the input (N, in, 1, 1), those of the domain included.
         kernel: (out, in, 3, 3).
-        demodulation: factors of the output times the activation's gain, (N, out, 1, 1).
+        demodulation: scales of the output times the activation's gain, (N, out, 1, 1).
         noise: (h, w) or (N, 1, h, w), times the activation's gain, or None.
         bias: (out, 1, 1), times the activation's gain.
-        up: whether to double the sides, with a filter.
+        up: whether to upsample by two.
         clamp: bound on the result, or None.
 
     Returns: (N, out, H, W), or twice H and W.
@@ -110,7 +110,7 @@ class _InPlace(torch.autograd.Function):
         x, style, kernel, demodulation, noise, bias, y = ctx.saved_tensors
         of_x, of_style = ctx.needs_input_grad[:2]
         rest = (None,) * 6
-        if torch.is_grad_enabled():  # A second derivative is wanted: this one must be differentiable.
+        if torch.is_grad_enabled():  # For a second derivative, this one must be differentiable.
             z = _plain(x, style, kernel, demodulation, noise, bias, ctx.up, ctx.clamp)
             wanted = [tensor for tensor, of in ((x, of_x), (style, of_style)) if of]
             found = list(torch.autograd.grad(z, wanted, grads, create_graph=True))

@@ -1,7 +1,7 @@
-"""The StyleGAN2 generator: a mapping network from noise z to latents w, a synthesis network to pictures.
+"""The StyleGAN2 generator: a mapping network from noise z to latents w, a synthesis network from w to images.
 
-StyleGAN2 (Karras et al. 2020), arXiv:1912.04958: the "skip" architecture, where every resolution adds its
-colours to the up-sampled sum of those before.
+StyleGAN2 (Karras et al. 2020), arXiv:1912.04958: the "skip" architecture, in which each resolution
+adds its RGB output to the upsampled sum of the previous ones.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _ADA_CLAMP = 256.0
 
 
 class Multipliers(Protocol):
-    """What the synthesis network must be told of a domain: numbers, all zero for its own domain.
+    """What the synthesis network needs to know of a domain; zeros leave the generator as it is.
 
-    A part is one vector for the whole batch, or has a leading batch dimension: another domain in each row.
-    Changes of weights hold for the whole batch. What is empty, None or absent changes nothing.
+    Each part is one vector for the whole batch, or has a leading batch dimension for a different domain in
+    each sample. Weight changes apply to the whole batch. Parts that are empty, None or absent have no effect.
     """
 
     @property
@@ -64,7 +64,7 @@ class Multipliers(Protocol):
 
 
 class Mapping(nn.Module):
-    """z, scaled to unit mean square, through fully connected layers to w."""
+    """Fully connected layers from z, normalized to unit mean square, to w."""
 
     w_avg: Tensor
 
@@ -77,15 +77,15 @@ class Mapping(nn.Module):
         self.num_ws = num_ws
 
     def forward(self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
-        """Latents of noise.
+        """Map noise to latents.
 
         Args:
             z: standard normal noise (N, z_dim).
-            truncation_psi: 1 keeps w, 0 gives the average w; in between, fewer but more typical pictures.
+            truncation_psi: 1 keeps w, 0 gives the average w; values in between trade diversity for quality.
             truncation_cutoff: how many layers, from the coarsest, are truncated; None for all.
 
         Returns:
-            (N, num_ws, w_dim), the same w for each layer but for truncation.
+            (N, num_ws, w_dim), the same w for every layer, apart from truncation.
 
         Raises:
             ShapeError: if z is not (N, z_dim).
@@ -103,7 +103,7 @@ class Mapping(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """w, one for each layer, to pictures."""
+    """Convolutions from latents, one for each layer, to images."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -131,21 +131,21 @@ class Synthesis(nn.Module):
         dtype: torch.dtype | None = None,
         rng: torch.Generator | None = None,
     ) -> Tensor:
-        """Pictures of latents.
+        """Draw images from latents.
 
-        While a domain that changes weights is drawn, this module holds the changed ones: draw from several
-        threads only with copies.
+        A domain that changes weights replaces them in this module during the call, so threads need copies of
+        their own.
 
         Args:
-            w: latents (N, num_ws, w_dim), one for each layer: mix styles by taking rows of several.
+            w: latents (N, num_ws, w_dim), one for each layer; take rows of several for style mixing.
             domain: the domain to draw in, or None for the generator's own.
             noise: "const", the noise stored with the weights; "random"; or "none".
-            resolution: stop at this side in pixels; the sum of the colours up to it is the picture.
-            dtype: of the feature maps and convolutions, w's by default; styles and colours keep w's.
+            resolution: stop at this image size in pixels, and return the sum of the RGB outputs so far.
+            dtype: of the feature maps and convolutions, w's by default; styles and RGB outputs keep w's.
             rng: source of random noise; PyTorch's own by default.
 
         Returns:
-            (N, 3, resolution, resolution), RGB, about [-1, 1], in w's dtype.
+            (N, 3, resolution, resolution), RGB, roughly in [-1, 1], in w's dtype.
 
         Raises:
             ShapeError: if w, the domain or the resolution does not fit the generator.
@@ -181,9 +181,10 @@ class Synthesis(nn.Module):
 
     @contextmanager
     def weights_held(self) -> Iterator[None]:
-        """Promise that no weight is changed inside the block: what follows from them alone is kept.
+        """Cache what depends on the weights alone; none of them may be modified inside the block.
 
-        Weights that a domain changes are seen nevertheless; those that require gradients are not kept.
+        Weights that a domain replaces are noticed nevertheless, and nothing is cached for those that require
+        gradients.
         """
         for conv in self._modulated_convs():
             conv.hold_weights(True)
@@ -205,7 +206,7 @@ class Synthesis(nn.Module):
         return {name: self.get_parameter(name) + change for name, change in changes.items()}
 
     def check_weight_changes(self, changes: dict[str, Tensor]) -> None:
-        """Raise ShapeError if there is no weight of a name, or its change does not broadcast to its shape."""
+        """Raise ShapeError if a weight does not exist, or its change does not broadcast to its shape."""
         weights = dict(self.named_parameters())
         for name, change in changes.items():
             if name not in weights:
@@ -246,7 +247,7 @@ class Synthesis(nn.Module):
 
 
 class _LayerParts(NamedTuple):
-    """The parts of a domain that act on channels: an entry for each layer."""
+    """The parts of a domain that act on channels, with one entry for each layer."""
 
     offsets: Sequence[Tensor | None]
     shifts: Sequence[Tensor | None]
@@ -266,7 +267,7 @@ class Generator(nn.Module):
 
     @property
     def resolution(self) -> int:
-        """Side of the pictures in pixels."""
+        """Image size in pixels."""
         return self.config.resolution
 
     @property
@@ -295,7 +296,7 @@ class Generator(nn.Module):
         return self.config.channels
 
     def forward(self, z: Tensor, domain: Multipliers | None = None) -> Tensor:
-        """Pictures (N, 3, resolution, resolution) of noise (N, z_dim), with constant noise maps."""
+        """Draw images (N, 3, resolution, resolution) from noise (N, z_dim), with the stored noise maps."""
         images: Tensor = self.synthesis(self.mapping(z), domain)
         return images
 
@@ -344,19 +345,19 @@ class Generator(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that tell this generator from any other.
+        """Sixteen hexadecimal digits that identify this generator.
 
-        Equal for every form in which the same weights are kept: the kernels of the 3 × 3 convolutions enter
-        by their signs, which no rescaling between forms changes, and the rest at half precision. What does
-        not concern a domain stays out: the noise maps, the average w, and conv_clamp, a safeguard of training
-        that not every form can hold.
+        The same in every checkpoint format: only the signs of the 3 × 3 kernels count, which survive the
+        rescaling between formats, and everything else is rounded to half precision. What makes no difference
+        to a domain is left out: the noise maps, the average w, and conv_clamp, which only guards training
+        against overflow and which not every format can hold.
         """
         return self._fingerprint(conv_clamp=None)
 
     def has_fingerprint(self, fingerprint: object) -> bool:
-        """Whether a fingerprint is this generator's, or was when fingerprints told the clamp.
+        """Whether a fingerprint is this generator's, or was at the time when conv_clamp was part of it.
 
-        The clamp may since have been dropped, so that of StyleGAN2-ADA is tried in any case.
+        A conversion may have dropped the clamp, so that of StyleGAN2-ADA is tried in any case.
         """
         return any(
             fingerprint == self._fingerprint(clamp)
@@ -375,7 +376,7 @@ class Generator(nn.Module):
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: str | torch.device | None = None) -> Generator:
-        """Load a generator, whatever its form; nothing in the file is executed.
+        """Load a generator from any supported format; nothing in the file is executed.
 
         Args:
             name_or_path: a bundled name ("faces"), a published one ("ffhq"), a folder, or a .pkl, .pt or

@@ -1,7 +1,7 @@
 """Loading and saving networks by name or path.
 
-A name is that of a bundled network or of a published one; everything else is taken as a path. To load a
-folder whose name is also one of those, write ``./name``.
+A name is that of a bundled or a published network; everything else is taken as a path. To load a local folder
+of the same name, write ``./name``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ BUNDLED = ("faces",)
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Checkpoint:
-    """The weights that a name or a path stands for; nothing in a file is executed.
+    """Read the weights that a name or a path refers to; nothing in a file is executed.
 
     Args:
         name_or_path: a name of BUNDLED or PUBLISHED, a folder of ours, or a .pkl, .pt or .safetensors file.
-        base_url: where published checkpoints are fetched from.
+        base_url: where to download published checkpoints from.
 
     Raises:
-        CheckpointError: if there is nothing of that name, or it is broken or no StyleGAN2 checkpoint.
-        DownloadError: if a published checkpoint cannot be fetched.
+        CheckpointError: if there is nothing of that name, or it is broken or not a StyleGAN2 checkpoint.
+        DownloadError: if a published checkpoint cannot be downloaded.
     """
     if name_or_path in BUNDLED:
         return read_checkpoint(BUNDLED_FOLDER / str(name_or_path))
@@ -49,7 +49,7 @@ def load_checkpoint(name_or_path: str | os.PathLike[str], *, base_url: str = BAS
 
 
 def load_generator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Generator:
-    """The generator that a name or a path stands for, on the CPU; see ``load_checkpoint``.
+    """Load the generator that a name or a path refers to, on the CPU; see ``load_checkpoint``.
 
     Raises:
         CheckpointError: as there, or if there is no generator in the file.
@@ -62,7 +62,7 @@ def load_generator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE
 
 
 def load_discriminator(name_or_path: str | os.PathLike[str], *, base_url: str = BASE_URL) -> Discriminator:
-    """The discriminator that a name or a path stands for, on the CPU; see ``load_checkpoint``.
+    """Load the discriminator that a name or a path refers to, on the CPU; see ``load_checkpoint``.
 
     Raises:
         CheckpointError: as there, or if there is no discriminator in the file, or one that cannot be read.
@@ -76,7 +76,7 @@ def load_discriminator(name_or_path: str | os.PathLike[str], *, base_url: str = 
 
 
 def build_generator(weights: Weights[GeneratorConfig]) -> Generator:
-    """The network of a generator's weights, whose tensors it takes over."""
+    """Make a generator of weights, whose tensors become its parameters without a copy."""
     with torch.device("meta"):  # no time spent on random weights
         generator = Generator(weights.config)
     generator.load_state_dict(weights.tensors, assign=True)
@@ -84,7 +84,7 @@ def build_generator(weights: Weights[GeneratorConfig]) -> Generator:
 
 
 def build_discriminator(weights: Weights[DiscriminatorConfig]) -> Discriminator:
-    """The network of a discriminator's weights, whose tensors it takes over."""
+    """Make a discriminator of weights, whose tensors become its parameters without a copy."""
     with torch.device("meta"):
         discriminator = Discriminator(weights.config)
     discriminator.load_state_dict(weights.tensors, assign=True)
@@ -97,7 +97,7 @@ def save_generator(
     dtype: torch.dtype = torch.float32,
     discriminator: Discriminator | None = None,
 ) -> None:
-    """Write a generator, and perhaps its discriminator, to a folder; see ``writers.save_folder``."""
+    """Write a generator, and optionally its discriminator, to a folder; see ``writers.save_folder``."""
     save_folder(generator, folder, dtype)
     if discriminator is not None:
         save_folder(discriminator, folder, dtype)

@@ -22,11 +22,11 @@ def blur(images: Tensor, padding: int, *, gain: float = 1.0, stride: int = 1) ->
 
 
 def upsample(images: Tensor) -> Tensor:
-    """Double the sides of (N, C, H, W): zeros between the samples, then the filter."""
+    """Upsample (N, C, H, W) by two: zeros between the samples, then the filter."""
     # A transposed convolution does both at once; gain 4 makes up for the zeros.
     return F.conv_transpose2d(images, _filter(images, 4.0), stride=2, padding=1, groups=images.shape[1])
 
 
 def downsample(images: Tensor) -> Tensor:
-    """Halve the sides of (N, C, H, W): the filter, then every second sample."""
+    """Downsample (N, C, H, W) by two: the filter, then every second sample."""
     return blur(images, 1, stride=2)

@@ -1,4 +1,4 @@
-"""Writing checkpoints: our own folders, and rosinality's form for everything built on that code."""
+"""Writing checkpoints: our own folders, and rosinality's format for everything built on that code."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from domainvec.stylegan2.readers.native import (
 def save_folder(
     network: Generator | Discriminator, folder: str | Path, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a network to a folder: its safetensors file, and its shape into ``config.json``.
+    """Write a network to a folder: its weights as safetensors, its architecture to ``config.json``.
 
-    A network of the other kind that the folder already holds is left there.
+    If the folder already holds a network of the other kind, that one is kept.
 
     Args:
         network: the generator (model.safetensors) or the discriminator (discriminator.safetensors).
         folder: made if missing.
-        dtype: torch.float32, or torch.float16 for half the size and three decimal digits.
+        dtype: torch.float32, or torch.float16 for half the size and three significant digits.
 
     Raises:
-        InputError: if the dtype is another, or a weight is too large for float16.
+        InputError: if it is another dtype, or a weight is too large for float16.
         CheckpointError: if the folder has a config.json that is not ours.
     """
     if dtype not in (torch.float32, torch.float16):
@@ -66,30 +66,30 @@ def save_rosinality(
 ) -> None:
     """Write a checkpoint that rosinality's stylegan2-pytorch and what builds on it can load.
 
-    That code wants as many z as w channels, and derives its widths from the resolution and a channel
-    multiplier: it loads networks of other widths only after a change to it.
+    That code requires z and w of the same width, and derives its channel counts from the resolution and a
+    channel multiplier: it has to be modified to load networks of other widths.
 
     Args:
         generator: goes to ``g_ema`` and ``latent_avg``.
         path: the .pt file.
         discriminator: goes to ``d``, if given.
-        drop_clamp: write a network whose activations are bounded (conv_clamp) although this form cannot
-            hold the bound; its pictures may differ where activations reach it.
+        drop_clamp: write a network that clamps its activations (conv_clamp) without the clamp, which this
+            format cannot hold; images differ only where activations would reach it.
 
     Raises:
-        InputError: if the form cannot hold the network.
+        InputError: if the format cannot hold the network.
     """
     networks: list[Generator | Discriminator] = [generator, *([discriminator] if discriminator else [])]
     clamps = [network.config.conv_clamp for network in networks if network.config.conv_clamp is not None]
     if clamps and not drop_clamp:
         raise InputError(
-            f"activations are bounded to ±{clamps[0]:g} (conv_clamp), which rosinality's form cannot hold; "
-            "pass drop_clamp=True to write the network without the bound, or write a folder, which keeps it"
+            f"activations are clamped to ±{clamps[0]:g} (conv_clamp), which rosinality's format cannot hold; "
+            "pass drop_clamp=True to write the network without the clamp, or write a folder, which keeps it"
         )
     if generator.z_dim != generator.w_dim:
         raise InputError(
-            f"z has width {generator.z_dim} and w {generator.w_dim}, but rosinality's form has one width for "
-            "both: write a folder instead"
+            f"z has width {generator.z_dim} and w {generator.w_dim}, but rosinality's format has one width "
+            "for both: write a folder instead"
         )
     content: dict[str, object] = {"g_ema": _generator_state(generator)}
     content["latent_avg"] = generator.mapping.w_avg.detach().float().cpu().clone()
@@ -104,13 +104,13 @@ def save_rosinality(
 
 
 def discriminator_misfit(discriminator: Discriminator) -> str | None:
-    """Why rosinality's form cannot hold a discriminator, or None if it can."""
+    """Why rosinality's format cannot hold a discriminator, or None if it can."""
     found = discriminator.config.mbstd_group_size, discriminator.config.mbstd_channels
     if found == (rosinality.GROUP_SIZE, 1):
         return None
     return (
         f"the discriminator's minibatch standard deviation has groups of {found[0]} and {found[1]} channels; "
-        f"rosinality's form has {rosinality.GROUP_SIZE} and 1"
+        f"rosinality's format has {rosinality.GROUP_SIZE} and 1"
     )
 
 

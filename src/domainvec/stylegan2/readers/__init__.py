@@ -1,6 +1,6 @@
-"""Checkpoints of StyleGAN2 in the forms that people keep, one module a form.
+"""Readers of StyleGAN2 checkpoints, one module for each format.
 
-Which form a file has is told by its content, never by its name, and nothing in a file is executed.
+The format is recognized by a file's content, never by its name, and nothing in a file is executed.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ _PICKLE_NAMES: Names = {
     "torch.storage _load_from_bytes": nested_storage,
 }
 _HEAD_BYTES = 512
-# Pickles since Python 2.3 begin with their protocol. Older ones are no checkpoints, but if they begin with a
-# name, that name is worth an error of its own.
+# Pickles since Python 2.3 begin with their protocol. Older ones are never checkpoints, but if one begins with
+# a name, the error should mention it.
 _PICKLE_HEAD = re.compile(rb"\x80|\(?[ci][\w.]+\n[\w.]+\n")
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """The networks that a file or a folder holds, whatever its form.
+    """Read the networks of a file or a folder in any supported format.
 
     Args:
         path: a folder of ours, or a file: a .safetensors file of ours, a .pkl file of NVIDIA's PyTorch or
-            TensorFlow code, or a .pt file of rosinality's code.
+            TensorFlow code, or a .pt or .safetensors file of rosinality's code.
 
     Returns:
         the weights, checked against one another.
 
     Raises:
-        UnsafeCheckpointError: if the file asks for anything to be done but to build known tensors.
-        CheckpointError: if there is nothing there, or it is broken or not a StyleGAN2 checkpoint.
+        UnsafeCheckpointError: if the file asks for anything besides building tensors and plain values.
+        CheckpointError: if there is no such file, or it is broken or not a StyleGAN2 checkpoint.
     """
     path = Path(path)
     try:
@@ -66,14 +66,14 @@ def _read_file(path: Path) -> Checkpoint:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:
-        raise CheckpointError("the file is empty; fetch it again")
+        raise CheckpointError("the file is empty; download it again")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise CheckpointError(
-            "this is a web page, not a checkpoint: what was saved is the page that leads to the file"
+            "this is a web page, not a checkpoint: the page that links to the file was saved, not the file"
         )
     if head.startswith(b"version https://git-lfs"):
         raise CheckpointError(
-            "this is a Git LFS pointer, not the file it stands for; fetch that with git lfs pull"
+            "this is a Git LFS pointer instead of the file itself; run git lfs pull to get that"
         )
     if head.startswith(b"PK"):
         with opened_zip(path) as content:
@@ -85,8 +85,8 @@ def _read_file(path: Path) -> Checkpoint:
         return _read_tensors(tensors, "the safetensors file does not say which network it holds")
     if not _PICKLE_HEAD.match(head):
         raise CheckpointError(
-            f"unknown kind of file, beginning with {head[:8]!r}; expected a pickle of NVIDIA's, a .pt file "
-            "of rosinality's or .safetensors. If it is an archive of one of these, unpack it"
+            f"unknown kind of file, beginning with {head[:8]!r}; expected a .pkl file of NVIDIA's code, a "
+            ".pt file of rosinality's, or .safetensors. If this is an archive that holds one, unpack it"
         )
     data = path.read_bytes()
     content = unpickle(io.BytesIO(data), _PICKLE_NAMES)
@@ -112,13 +112,13 @@ def _read_torch(content: object) -> Checkpoint:
 
 
 def _read_tensors(content: Mapping[str, object], otherwise: str) -> Checkpoint:
-    """The networks of named tensors without settings, or an error that begins with ``otherwise``."""
+    """Read networks from named tensors without settings; errors begin with ``otherwise``."""
     if rosinality.is_rosinality(content):
         return rosinality.read(content)
     if any("synthesis.b4." in name for name in content):
         raise CheckpointError(
             "the file holds the tensors of a stylegan2-ada-pytorch network without its settings, such as "
-            "conv_clamp; load the .pkl file they come from"
+            "conv_clamp; load the .pkl file that they come from"
         )
     tensors = [name for name, value in content.items() if is_tensor(value)]
     raise CheckpointError(

@@ -1,8 +1,8 @@
-"""What every reader has in common: from a form's own tensor names to a checked network of ours.
+"""What all readers share: from the tensor names of a format to checked weights under our names.
 
-A form is described by two tables, our names to its names, for the generator and for the discriminator. The
-tables depend on two counts only (how many resolutions, how many mapping layers), which the names in the file
-tell; every width is then read off the tensors.
+A format is described by two tables that map our names to its own, one for the generator and one for the
+discriminator. The tables depend only on two counts, those of resolutions and of mapping layers, which follow
+from the names in the file; all widths are then read off the tensors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
 
 @dataclass(frozen=True)
 class Weights(Generic[Config]):
-    """A network's shape and its tensors, by our names, float32."""
+    """A network's architecture, and its tensors by our names, float32."""
 
     config: Config
     tensors: dict[str, Tensor]
@@ -38,10 +38,10 @@ class Weights(Generic[Config]):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """The networks that a file holds.
 
     Args:
-        form: which kind of file it is, in words.
+        form: the format of the file, in words.
         generator: the generator's weights (the averaged ones, where a file has several), or None.
         discriminator: the discriminator's weights, or None.
         discriminator_error: why the discriminator that the file holds cannot be read, or None.
@@ -56,10 +56,10 @@ class Checkpoint:
 def attempt(
     read: Callable[[], Weights[DiscriminatorConfig]],
 ) -> tuple[Weights[DiscriminatorConfig] | None, str | None]:
-    """Read a discriminator, or say why it cannot be read: a generator is of use without it.
+    """Read a discriminator, or say why it cannot be read: its generator is useful without it.
 
     Raises:
-        UnsafeCheckpointError: if the file is unsafe; no part of it is of use then.
+        UnsafeCheckpointError: if the file is unsafe, since then no part of it should be used.
     """
     try:
         return read(), None
@@ -78,7 +78,7 @@ def conv_sites(num_sizes: int) -> Iterator[tuple[int, int, str]]:
 
 
 def generator_shapes(config: GeneratorConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each tensor of a generator, without building one."""
+    """Names and shapes of a generator's tensors, without building it."""
     w_dim, channels = config.w_dim, config.channels
     shapes: dict[str, tuple[int, ...]] = {
         "mapping.w_avg": (w_dim,),
@@ -106,7 +106,7 @@ def generator_shapes(config: GeneratorConfig) -> dict[str, tuple[int, ...]]:
 
 
 def discriminator_shapes(config: DiscriminatorConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each tensor of a discriminator, without building one."""
+    """Names and shapes of a discriminator's tensors, without building it."""
     channels = config.channels
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -126,16 +126,16 @@ def discriminator_shapes(config: DiscriminatorConfig) -> dict[str, tuple[int, ..
 
 
 def count_numbered(names: Iterable[object], pattern: str) -> int:
-    """One more than the largest number that ``pattern``'s group finds at the start of the names, or 0."""
+    """One more than the largest number that ``pattern`` captures at the start of the names, or 0."""
     matches = (re.match(pattern, name) for name in names if isinstance(name, str))
     return max((int(match[1]) + 1 for match in matches if match), default=0)
 
 
 def flatten(table: Mapping[object, object]) -> dict[str, object]:
-    """What nested dictionaries hold, by dotted names such as "g_ema.input.input".
+    """Flatten nested dictionaries to dotted names, such as "g_ema.input.input".
 
     Raises:
-        CheckpointError: if there are more than a checkpoint can have.
+        CheckpointError: if there are more of them than any checkpoint has.
     """
     flat = dict(islice(_flatten(table, "", 0), _MAX_NAMES + 1))
     if len(flat) > _MAX_NAMES:
@@ -145,7 +145,7 @@ def flatten(table: Mapping[object, object]) -> dict[str, object]:
 
 def _flatten(table: Mapping[object, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
     for key, value in table.items():
-        # Names are copied wherever a dictionary is used again, so long ones could fill the memory.
+        # A dictionary that is referred to repeatedly has its names copied: long ones could fill the memory.
         if not isinstance(key, str) or len(key) > _MAX_NAME:
             continue
         if isinstance(value, dict) and value and depth < _MAX_DEPTH:
@@ -155,7 +155,7 @@ def _flatten(table: Mapping[object, object], prefix: str, depth: int) -> Iterato
 
 
 def check_keys(expected: Collection[str], found: Collection[str], what: str) -> None:
-    """Raise CheckpointError, naming the missing and the unexpected keys, unless both are the same."""
+    """Raise CheckpointError if keys are missing or unexpected, and name them."""
     wanted, there = set(expected), set(found)
     missing = [key for key in expected if key not in there]
     unexpected = [key for key in found if key not in wanted]
@@ -168,13 +168,13 @@ def check_keys(expected: Collection[str], found: Collection[str], what: str) -> 
 def rename(
     names: Mapping[str, str], found: Collection[str], fetch: Callable[[str], Tensor], what: str
 ) -> dict[str, Tensor]:
-    """Tensors by our names.
+    """Collect tensors under our names.
 
     Args:
-        names: our name to the file's name.
-        found: the file's names.
-        fetch: gives the tensor of a file's name.
-        what: what the tensors belong to, for errors.
+        names: maps our names to those of the file.
+        found: all names in the file.
+        fetch: returns the tensor of a name in the file.
+        what: which network the tensors belong to, for error messages.
 
     Raises:
         CheckpointError: if a name is missing or unexpected, or a tensor cannot be read.
@@ -256,20 +256,20 @@ def discriminator_weights(
 
 
 def check_clamp(clamp: float | None) -> float | None:
-    """The bound on activations, if it is one."""
+    """Return the clamp on activations if it is valid, else raise CheckpointError."""
     if clamp is None or (clamp > 0 and clamp != float("inf")):
         return clamp
     raise CheckpointError(f"conv_clamp is {clamp}; expected a positive number or none")
 
 
 def check_filter(taps: Tensor) -> None:
-    """Raise CheckpointError unless a resampling filter, of any scale, is [1, 3, 3, 1] or its outer square."""
+    """Raise CheckpointError unless a filter is [1, 3, 3, 1] or its outer product, up to scale."""
     line = torch.tensor([1.0, 3.0, 3.0, 1.0])
     expected = line if taps.ndim == 1 else line.outer(line)
     total = taps.sum()
     if taps.shape != expected.shape or not torch.allclose(taps / total, expected / expected.sum(), atol=1e-6):
         raise CheckpointError(
-            "the network resamples with another filter than [1, 3, 3, 1], the only one known"
+            "the network resamples with another filter than [1, 3, 3, 1], the only one supported"
         )
 
 
@@ -293,15 +293,15 @@ def _checked(
     checked = {}
     for name, shape in shapes.items():
         tensor = tensors[name]
-        # Forms differ in axes of length one, such as a leading batch axis; these hold no information.
+        # Formats differ in axes of length one, such as a leading batch axis, which carry no information.
         if [size for size in tensor.shape if size > 1] != [size for size in shape if size > 1]:
             raise CheckpointError(
-                f"{name} of the {what} has shape {tuple(tensor.shape)}; expected {shape} by the shapes of "
-                "the others"
+                f"{name} of the {what} has shape {tuple(tensor.shape)}; expected {shape} to match the other "
+                "tensors"
             )
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"{name} of the {what} holds numbers that are not finite; the file is of no use"
+                f"{name} of the {what} holds numbers that are not finite; the checkpoint is unusable"
             )
         checked[name] = tensor.reshape(shape).contiguous()
     return checked

@@ -1,7 +1,7 @@
-"""Our own form: safetensors, with the network's shape as JSON beside them and in their header.
+"""Our own format: safetensors, with the architecture as JSON in a separate file and in their header.
 
-A folder holds ``config.json``, ``model.safetensors`` (the generator) and perhaps
-``discriminator.safetensors``; each safetensors file can also be read alone.
+A folder holds ``config.json``, ``model.safetensors`` (the generator) and possibly
+``discriminator.safetensors``; each safetensors file can also be read by itself.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _MAX_CONFIG_BYTES = 1 << 20
 
 
 def read_folder(folder: Path) -> Checkpoint:
-    """The networks of a folder that ``save_pretrained`` wrote.
+    """Read the networks of a folder that ``save_pretrained`` wrote.
 
     Raises:
-        CheckpointError: if the folder is not such a one, or its files do not fit together.
+        CheckpointError: if it is another kind of folder, or its files do not fit together.
     """
     settings = read_settings(folder)
 
@@ -64,10 +64,10 @@ def read_folder(folder: Path) -> Checkpoint:
 
 
 def read_settings(folder: Path) -> dict[str, object]:
-    """What a folder's ``config.json`` says: the format's version and the networks' shapes.
+    """Read a folder's ``config.json``: the version of the format, and the architecture of each network.
 
     Raises:
-        CheckpointError: if there is none, or it is not one of ours.
+        CheckpointError: if there is none, or it is not ours.
     """
     path = folder / CONFIG_NAME
     if not path.is_file():
@@ -80,19 +80,19 @@ def read_settings(folder: Path) -> dict[str, object]:
 
 
 def read_single(tensors: dict[str, Tensor], description: str) -> Checkpoint:
-    """The network of a single safetensors file, whose shape its header tells.
+    """Read the network of a single safetensors file, whose header describes the architecture.
 
     Args:
         tensors: what the file holds, by name.
         description: the entry METADATA_KEY of its header.
 
     Raises:
-        CheckpointError: if ``save_pretrained`` writes no such file.
+        CheckpointError: if it is not a file that ``save_pretrained`` writes.
     """
     settings = _parse(description.encode(), "the header")
     if "generator_fingerprint" in settings:
         raise CheckpointError(
-            "this is the file of a domain; expected a generator (give a domain with --domain)"
+            "this is the file of a domain; expected a generator (domains are given with --domain)"
         )
     _check_version(settings, "the header")
     named = [network for network in FILE_NAMES if network in settings]
@@ -170,7 +170,7 @@ def _parse(text: bytes, where: str) -> dict[str, object]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the header's metadata of a safetensors file.
+    """Read the tensors of a safetensors file, and the metadata in its header.
 
     Raises:
         CheckpointError: if it is cut off or damaged.

@@ -64,13 +64,13 @@ class _Module:
 
 
 def is_nvidia(content: object) -> bool:
-    """Whether an unpickled object is of this form."""
+    """Whether an unpickled object is in this format."""
     values = content.values() if isinstance(content, dict) else [content]
     return any(isinstance(value, Record) and value.name == PERSISTENT for value in values)
 
 
 def read(content: object) -> Checkpoint:
-    """The networks of an unpickled file.
+    """Read the networks of an unpickled file.
 
     Raises:
         CheckpointError: if the file holds no StyleGAN2 generator.
@@ -87,7 +87,7 @@ def read(content: object) -> Checkpoint:
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
-    """Our names of a generator's tensors to NVIDIA's."""
+    """Map our names of a generator's tensors to NVIDIA's."""
     names = {"mapping.w_avg": "mapping.w_avg", "synthesis.constant": "synthesis.b4.const"}
     for i in range(mapping_layers):
         for part in ("weight", "bias"):
@@ -104,7 +104,7 @@ def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
 
 
 def discriminator_names(num_sizes: int) -> dict[str, str]:
-    """Our names of a discriminator's tensors to NVIDIA's."""
+    """Map our names of a discriminator's tensors to NVIDIA's."""
     names = {f"from_rgb.{part}": f"b{4 << (num_sizes - 1)}.fromrgb.{part}" for part in ("weight", "bias")}
     for i in range(num_sizes - 1):
         block = f"b{4 << (num_sizes - 1 - i)}"
@@ -152,9 +152,9 @@ def _read_discriminator(discriminator: _Module) -> Weights[DiscriminatorConfig]:
 def _read_tensors(
     network: _Module, architecture: str, clamped: tuple[str, ...]
 ) -> tuple[dict[str, object], float | None]:
-    """The unread tensors of a network by their full names, and the bound on its activations.
+    """Collect the unread tensors of a network by their full names, and its clamp on activations.
 
-    Resampling filters are checked and left out. Raises CheckpointError for what our networks cannot do.
+    Resampling filters are checked and left out. Raises CheckpointError for what our networks do not support.
     """
     tensors: dict[str, object] = {}
     clamps: set[float | None] = set()
@@ -183,7 +183,7 @@ def _read_tensors(
 
 
 def _walk(network: _Module) -> Iterator[tuple[str, _Module]]:
-    """A module and everything below it, with dotted paths; a module that holds itself cannot trap it."""
+    """Yield a module and its submodules with dotted paths; modules that contain themselves are an error."""
     pending = [("", network)]
     for _ in range(_MAX_MODULES):
         if not pending:
@@ -197,7 +197,7 @@ def _walk(network: _Module) -> Iterator[tuple[str, _Module]]:
 
 
 def _module(value: object) -> _Module:
-    """Look at the attributes that a persistent object would be made with."""
+    """Extract the attributes that a persistent object would be built with."""
     if isinstance(value, Record) and value.name == PERSISTENT and len(value.arguments) == 1:
         meta = value.arguments[0]
         state = meta.get("state") if isinstance(meta, dict) else None
@@ -226,7 +226,7 @@ def _num_sizes(network: _Module) -> int:
 
 
 def _fold_learning_rates(mapping: _Module, weights: dict[str, Tensor]) -> None:
-    """Scale mapping layers that were trained with another learning rate multiplier than the usual one."""
+    """Rescale mapping layers that were trained with an unusual learning rate multiplier."""
     for i in range(count_numbered(mapping.children, r"fc(\d{1,2})$")):
         attributes = mapping.child(f"fc{i}").attributes
         weight, bias = weights[f"mapping.layers.{i}.weight"], weights[f"mapping.layers.{i}.bias"]
@@ -241,7 +241,7 @@ def _fold_learning_rates(mapping: _Module, weights: dict[str, Tensor]) -> None:
 
 
 def _describe(value: object) -> str:
-    """A setting in a stranger's file, for an error message."""
+    """A setting of an untrusted file, for an error message."""
     if isinstance(value, str):
         return f"'{quote(value)}'"
     return str(value) if isinstance(value, int | float | None) else f"a {type(value).__name__}"

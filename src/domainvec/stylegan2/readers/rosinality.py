@@ -1,12 +1,12 @@
 """Checkpoints of rosinality's stylegan2-pytorch, also of StyleGAN-NADA, HyperDomainNet, JoJoGAN and more.
 
-They are dictionaries of state dicts ("g_ema", "d", "g") with the average latent beside them ("latent_avg"),
-or a single state dict. Encoders (pSp, e4e, ReStyle) keep such a generator as their decoder, other trainers
-under names of their own, so the generator is found by a tensor that no other network has, wherever it is.
+They are dictionaries of state dicts ("g_ema", "d", "g") and the average latent ("latent_avg"), or a single
+state dict. Encoders (pSp, e4e, ReStyle) store such a generator as their decoder, other training code under
+other names, so the generator is recognized by a tensor that no other network has, wherever it is.
 
-The kernels of modulated convolutions are the same numbers in this form and in NVIDIA's, as every converter
-between them has it. This form multiplies them by 1/√(9·c_in) at run time and NVIDIA's does not; demodulation
-undoes any such factor, up to its ε = 1e-8.
+The kernels of modulated convolutions are the same numbers in this format and in NVIDIA's. This code
+multiplies them by 1/√(9·c_in) at run time and NVIDIA's does not; demodulation cancels any such factor, up to
+its ε = 1e-8.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from domainvec.stylegan2.readers.unpickling import kind, quote, quote_some
 
 FORM = "rosinality checkpoint"
 GROUP_SIZE = 4
-"""Pictures in a group of the minibatch standard deviation; written into that code."""
+"""Group size of the minibatch standard deviation, a constant of that code."""
 
 _MARK = "input.input"
 _USUAL_NAMES = ("g_ema", "g")
@@ -45,18 +45,18 @@ _AVERAGE_SAMPLES = 4096
 
 
 def is_rosinality(content: Mapping[str, object]) -> bool:
-    """Whether the content of a file, by dotted names, is of this form."""
+    """Whether the content of a file, by dotted names, is in this format."""
     return bool(_generators(content))
 
 
 def read(content: Mapping[str, object]) -> Checkpoint:
-    """The networks of a file.
+    """Read the networks of a file.
 
     Args:
         content: what the file holds, by dotted names; see ``layout.flatten``.
 
     Raises:
-        CheckpointError: if the file holds no StyleGAN2 generator, or several of which none is the average.
+        CheckpointError: if there is no StyleGAN2 generator, or several and none is a moving average.
     """
     generators = _generators(content)
     averaged = [name for name in generators if re.search(r"ema(\.|$)", name)]
@@ -67,7 +67,7 @@ def read(content: Mapping[str, object]) -> Checkpoint:
         )
     (name,) = chosen
     average = _beside(content, name, "latent_avg")
-    generator = _read_generator(_state(content, name), None if average is None else content[average])
+    generator = _read_generator(_state(content, name), None if average is None else content.get(average, {}))
     form = FORM if name in ("", *_USUAL_NAMES) else f"{FORM}, its {quote(name)}"
     discriminator = _beside(content, name, "d", "discriminator")
     if discriminator is None:
@@ -76,7 +76,7 @@ def read(content: Mapping[str, object]) -> Checkpoint:
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
-    """Our names of a generator's tensors to rosinality's, in that code's order; without the average w."""
+    """Map our names of a generator's tensors to rosinality's, in that code's order, without w_avg."""
     names: dict[str, str] = {}
     for i in range(mapping_layers):
         for part in ("weight", "bias"):
@@ -97,7 +97,7 @@ def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
 
 
 def discriminator_names(num_sizes: int) -> dict[str, str]:
-    """Our names of a discriminator's tensors to rosinality's, in the order of that code."""
+    """Map our names of a discriminator's tensors to rosinality's, in that code's order."""
     names = {"from_rgb.weight": "convs.0.0.weight", "from_rgb.bias": "convs.0.1.bias"}
     for i in range(num_sizes - 1):
         block = f"convs.{i + 1}"
@@ -128,7 +128,7 @@ def _to_rgb_names(k: int, layer: str) -> dict[str, str]:
 
 
 def _generators(content: Mapping[str, object]) -> list[str]:
-    """Where generators are: dotted names, "" for the whole content."""
+    """The dotted names of all generators, "" for the whole content."""
     found = [key.removesuffix(_MARK).rstrip(".") for key in content if f".{key}".endswith(f".{_MARK}")]
     return found + [
         name
@@ -142,7 +142,7 @@ def _holds(content: Mapping[str, object], name: str) -> bool:
 
 
 def _beside(content: Mapping[str, object], generator: str, *names: str) -> str | None:
-    """The dotted name of what stands inside of a generator's dictionary, beside it or further out."""
+    """The dotted name of an entry in a generator's dictionary, next to it, or further out."""
     path = generator.split(".") if generator else []
     for depth in range(len(path), -1, -1):
         for name in names:
@@ -168,15 +168,15 @@ def _read_generator(state: dict[str, object], average: object) -> Weights[Genera
     network = generator_weights(weights, None)
     if not has_noise:
         warnings.warn(
-            "the checkpoint has no noise maps, as older ones of this form: they are drawn from a fixed seed, "
-            "so pictures have other fine detail than those of a program that draws its own",
+            "the checkpoint has no noise maps, like older ones of rosinality's code: they are drawn from a "
+            "fixed seed, so fine detail differs from that of programs that draw their own",
             stacklevel=2,
         )
     return _with_average(network) if average is None else network
 
 
 def _drawn_noise(num_sizes: int) -> dict[str, Tensor]:
-    """Standard normal noise maps, the same each time."""
+    """Standard normal noise maps, always the same."""
     rng = torch.Generator().manual_seed(0)
     return {
         f"synthesis.convs.{j}.noise": torch.randn(side, side, generator=rng)
@@ -191,12 +191,12 @@ def _read_discriminator(state: dict[str, object]) -> Weights[DiscriminatorConfig
 
 
 def _average(value: object, w_dim: int) -> Tensor:
-    """The average w, which encoders repeat for each layer."""
+    """Read the average w, which encoders repeat for each layer."""
     if not is_tensor(value):
         raise CheckpointError(f"latent_avg is {kind(value)}; expected a tensor")
     average = to_tensor(value).flatten()
     if not w_dim or average.numel() % w_dim:
-        return average  # of another width, which is told with the other shapes
+        return average  # of a wrong width; reported with all other shapes
     rows = average.reshape(-1, w_dim)
     if not rows.eq(rows[0]).all():
         raise CheckpointError(f"latent_avg has {len(rows)} different rows; expected a single w")
@@ -204,7 +204,7 @@ def _average(value: object, w_dim: int) -> Tensor:
 
 
 def _with_average(network: Weights[GeneratorConfig]) -> Weights[GeneratorConfig]:
-    """Fill in the average w, which training checkpoints of this form lack, as that code does: by sampling."""
+    """Estimate the average w, which training checkpoints lack, by sampling, as that code does."""
     config = network.config
     mapping = MappingNetwork(config.z_dim, config.w_dim, config.mapping_layers, num_ws=1)
     tensors = {k.removeprefix("mapping."): t for k, t in network.tensors.items() if k.startswith("mapping.")}
@@ -216,7 +216,7 @@ def _with_average(network: Weights[GeneratorConfig]) -> Weights[GeneratorConfig]
 
 
 def _state(content: Mapping[str, object], name: str) -> dict[str, object]:
-    """The state dict of a dotted name without its fixed filters, which are checked."""
+    """The state dict at a dotted name, without its constant filters, which are checked."""
     prefix = f"{name}." if name else ""
     inside = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
     if not inside:

@@ -1,8 +1,8 @@
 """Pickles of the TensorFlow code of StyleGAN2 and StyleGAN2-ADA.
 
-They are the tuple (G, D, Gs) of ``dnnlib.tflib.network.Network`` objects, Gs being the averaged generator. A
-Network is the source text that would build it, its settings, its variables as arrays, and other Networks as
-components. TensorFlow keeps kernels as height, width, in, out, and matrices as in, out.
+They are tuples (G, D, Gs) of ``dnnlib.tflib.network.Network`` objects, where Gs is the averaged generator. A
+Network consists of the source code that builds it, its settings, its variables as arrays, and other Networks
+as components. TensorFlow stores kernels as height, width, in, out, and matrices as in, out.
 
 StyleGAN2 (Karras et al. 2020), arXiv:1912.04958.
 """
@@ -36,7 +36,7 @@ NETWORK = "dnnlib.tflib.network.Network"
 _MAX_DEPTH = 4
 _MAX_COMPONENTS = 8
 _MAPPING_LR_MULTIPLIER = 0.01
-# Settings that change what a network computes, and the values that ours computes with.
+# Settings that change what a network computes, and the values that our networks assume.
 _SETTINGS: Mapping[str, object] = {
     "label_size": 0,
     "nonlinearity": "lrelu",
@@ -54,13 +54,13 @@ _PARTS = {
 
 
 def is_tensorflow(content: object) -> bool:
-    """Whether an unpickled object is of this form."""
+    """Whether an unpickled object is in this format."""
     items = content if isinstance(content, tuple | list) else [content]
     return any(isinstance(item, Record) and item.name == NETWORK for item in items)
 
 
 def read(content: object) -> Checkpoint:
-    """The networks of an unpickled file.
+    """Read the networks of an unpickled file.
 
     Raises:
         CheckpointError: if the file holds no StyleGAN2 generator.
@@ -75,7 +75,7 @@ def read(content: object) -> Checkpoint:
 
 
 def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
-    """Our names of a generator's tensors to TensorFlow's, without the names of the components."""
+    """Map our names of a generator's tensors to TensorFlow's, without the names of the components."""
     names = {"mapping.w_avg": "dlatent_avg", "synthesis.constant": "4x4/Const/const"}
     for i in range(mapping_layers):
         for part in ("weight", "bias"):
@@ -92,7 +92,7 @@ def generator_names(num_sizes: int, mapping_layers: int) -> dict[str, str]:
 
 
 def discriminator_names(num_sizes: int) -> dict[str, str]:
-    """Our names of a discriminator's tensors to TensorFlow's."""
+    """Map our names of a discriminator's tensors to TensorFlow's."""
     sides = [4 << k for k in reversed(range(num_sizes))]
     names = {f"from_rgb.{part}": f"{sides[0]}x{sides[0]}/FromRGB/{part}" for part in ("weight", "bias")}
     for i, side in enumerate(sides[:-1]):
@@ -127,7 +127,9 @@ def _read_discriminator(network: object) -> Weights[DiscriminatorConfig]:
     settings, variables = _flatten(network)
     _check_settings(settings, "resnet")
     if any("FromRGB_lod" in name for name in variables):
-        raise CheckpointError("the discriminator reads every resolution's colours; expected a residual one")
+        raise CheckpointError(
+            "the discriminator takes RGB input at every resolution; expected the residual architecture"
+        )
     names = discriminator_names(_num_sizes(variables))
     weights = rename(names, variables, lambda name: _convert(name, variables[name]), "discriminator")
     group_size = settings.get("mbstd_group_size", 4)
@@ -137,9 +139,9 @@ def _read_discriminator(network: object) -> Weights[DiscriminatorConfig]:
 
 
 def _flatten(network: object, depth: int = 0) -> tuple[dict[object, object], dict[str, object]]:
-    """The settings and the unread variables of a network and its components.
+    """Collect the settings and the unread variables of a network and its components.
 
-    Variables are found in the network itself, under names such as "G_synthesis/4x4/Const/const", or in its
+    Variables belong to the network itself, under names such as "G_synthesis/4x4/Const/const", or to its
     components, under the rest of the name.
     """
     state = network.state if isinstance(network, Record) and network.name == NETWORK else None
@@ -163,7 +165,7 @@ def _flatten(network: object, depth: int = 0) -> tuple[dict[object, object], dic
         short = re.sub(r"^(G_)?(mapping|synthesis)(_\w+)?/", "", name)
         if short in variables:
             raise CheckpointError(f"the pickle has two variables {quote(short)} in one network")
-        if is_tensor(value) and short != "lod":  # lod: where progressive growing has got to
+        if is_tensor(value) and short != "lod":  # lod: the state of progressive growing
             variables[short] = value
     return settings, variables
 
@@ -193,7 +195,7 @@ def _num_sizes(variables: Mapping[str, object]) -> int:
 
 
 def _convert(name: str, value: object) -> Tensor:
-    """A variable in the orientation of ours."""
+    """Read a variable, with its axes in our order."""
     tensor = to_tensor(value)
     if name.endswith("weight") and tensor.ndim == 4:
         tensor = tensor.permute(3, 2, 0, 1)
@@ -202,5 +204,5 @@ def _convert(name: str, value: object) -> Tensor:
     elif name.endswith("weight") and tensor.ndim == 2:
         tensor = tensor.T
     elif name.endswith("mod_bias"):
-        tensor = tensor + 1  # kept as the difference from a scale of one
+        tensor = tensor + 1  # stored as the difference from a scale of one
     return tensor.contiguous()

@@ -1,7 +1,7 @@
-"""Tensors and arrays out of the records that an unpickled checkpoint is made of.
+"""From the records in an unpickled checkpoint to tensors and arrays.
 
-Everything a file says of a tensor is checked before memory is touched: its dtype, that its sizes and strides
-are sane, and that every element lies inside of the bytes that the file really has.
+Everything that a file claims about a tensor is checked before any memory is allocated: its dtype, that its
+sizes and strides are sane, and that every element lies within the bytes that the file really has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARRAY_NAMES: Names = {
     ),
     **mentioned("numpy ndarray"),
 }
-"""What a pickle names for NumPy's arrays and numbers."""
+"""The names that NumPy arrays and numbers use in a pickle."""
 
 STORAGE_DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -43,31 +43,31 @@ STORAGE_DTYPES = {
     "torch.ByteStorage": torch.uint8,
     "torch.BoolStorage": torch.bool,
 }
-"""The classes of storages, and what they store."""
+"""The classes of storages, and the dtypes of their elements."""
 
 TENSOR_NAMES: Names = {
     **recorded("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"),
     **mentioned(*(name.replace(".", " ") for name in STORAGE_DTYPES)),
 }
-"""What a pickle names for PyTorch's tensors, but for where their storages come from."""
+"""The names that PyTorch tensors use in a pickle, besides those of how their storages are found."""
 
 _PARAMETER = "torch._utils._rebuild_parameter"
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _ARRAY = "numpy.core.multiarray._reconstruct"
 _BUFFER = "numpy.core.numeric._frombuffer"
 _SCALAR = "numpy.core.multiarray.scalar"
-# The dtypes that NumPy pickles by these names; subarrays, records and objects are not among them.
+# The names of plain dtypes in NumPy's pickles; subarrays, records and objects are not among them.
 _ARRAY_DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
 
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """The flat memory that tensors of a file share, not read yet.
+    """Flat memory that tensors of a file share, not read yet.
 
     Args:
         dtype: type of its elements.
         size: number of its elements.
-        read: gives its bytes.
+        read: returns its bytes.
     """
 
     dtype: torch.dtype
@@ -88,7 +88,7 @@ def to_tensor(value: object) -> Tensor:
         value: a record, or a tensor of a safetensors file, which is taken as it is.
 
     Raises:
-        CheckpointError: if the record is not a tensor, not of floating point, or lies about its shape.
+        CheckpointError: if it is not a tensor, not of floating point, or has a shape that does not fit it.
     """
     if isinstance(value, Tensor) and value.is_floating_point():
         return value.to(torch.float32)
@@ -142,7 +142,7 @@ def _rebuild_tensor(arguments: tuple[object, ...]) -> Tensor:
     if not storage.dtype.is_floating_point:
         raise CheckpointError(f"expected a tensor of floating point numbers, found {storage.dtype}")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    # Strides of zero could blow a small storage up to any shape; no saved network has them.
+    # Strides of zero could expand a small storage to any shape; no saved network has them.
     if math.prod(shape) > storage.size or last >= storage.size:
         raise CheckpointError(
             f"a tensor of shape {shape} reaches outside of its storage of {storage.size} elements"
@@ -152,7 +152,7 @@ def _rebuild_tensor(arguments: tuple[object, ...]) -> Tensor:
         raise CheckpointError(
             f"a storage of {storage.size} elements has {len(data)} bytes; the file is damaged"
         )
-    flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)  # a copy, since bytes must not change
+    flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)  # a copy, since bytes are immutable
     return flat.as_strided(shape, strides, offset).contiguous()
 
 
@@ -193,7 +193,7 @@ def _dtype(value: object) -> np.dtype[np.generic]:
 
 
 def as_bytes(value: object) -> bytes:
-    """Bytes, also those that protocol 2 spells as text to be encoded."""
+    """Read bytes, which protocol 2 spells as text to be encoded."""
     if isinstance(value, Record) and value.name == "_codecs.encode":
         text, codec = value.arguments if len(value.arguments) == 2 else (None, None)
         if isinstance(text, str) and codec == "latin1":
@@ -207,7 +207,7 @@ def as_bytes(value: object) -> bytes:
 
 
 def storage_dtype(value: object) -> torch.dtype:
-    """What a mentioned class of storages stores."""
+    """The dtype of a class of storages."""
     if isinstance(value, Name) and value.name in STORAGE_DTYPES:
         return STORAGE_DTYPES[value.name]
     raise CheckpointError(f"expected a class of tensor storages, found {kind(value)}")

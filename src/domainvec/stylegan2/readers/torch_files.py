@@ -1,7 +1,7 @@
 """Files of torch.save: the zip archives of today and the stream of pickles from before PyTorch 1.6.
 
-NVIDIA's pickles hold one such stream for each tensor storage, as bytes to be given to torch.load, which would
-unpickle them in earnest. Here they are read by the same machine as everything else.
+NVIDIA's pickles hold one such stream for each tensor storage, as bytes to be passed to torch.load, which
+would really unpickle them. Here they are read by the same machine as everything else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from domainvec.stylegan2.readers.unpickling import (
 )
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The number that the first pickle of an old torch.save file holds."""
+"""The number in the first pickle of an old torch.save file."""
 
 _NAMES: Names = {
     **PLAIN_NAMES,
@@ -36,30 +36,30 @@ _NAMES: Names = {
     **recorded("torch_utils.persistence _reconstruct_persistent_obj"),  # NVIDIA's modules, saved whole
 }
 _MAX_ENTRIES = 100_000
-# A nested storage takes some fifty; a file could ask for the same one again and again.
+# A nested storage takes about fifty; a file could ask for the same one again and again.
 _MAX_NESTED_OPCODES = 1000
 
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[object]:
-    """What torch.save wrote to a zip archive, whose tensors can be read until the block ends.
+    """Open a zip archive of torch.save; tensors of its content can be read until the block ends.
 
     Raises:
-        UnsafeCheckpointError: if the archive is built to overrun memory or disk, or its pickle is unsafe.
+        UnsafeCheckpointError: if the archive is built to exhaust memory or disk, or its pickle is unsafe.
         CheckpointError: if it is cut off, damaged or another kind of archive.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise CheckpointError(
-            f"the archive is cut off or damaged ({quote(str(error))}); fetch the file again"
+            f"the archive is cut off or damaged ({quote(str(error))}); download the file again"
         ) from None
     with archive:
         yield _read_zip(archive, path.stat().st_size)
 
 
 def read_legacy(data: bytes, *, max_opcodes: int = MAX_OPCODES) -> object:
-    """What torch.save wrote before PyTorch 1.6: five pickles, then the storages.
+    """Read a stream of torch.save from before PyTorch 1.6: five pickles, then the storages.
 
     Raises:
         UnsafeCheckpointError: if one of the pickles is unsafe.
@@ -105,7 +105,7 @@ def read_legacy(data: bytes, *, max_opcodes: int = MAX_OPCODES) -> object:
 
 
 def nested_storage(arguments: tuple[object, ...]) -> Storage:
-    """Stands in for torch.storage._load_from_bytes: the storage in the bytes of a torch.save stream."""
+    """Stand in for torch.storage._load_from_bytes: read the storage from a torch.save stream."""
     if len(arguments) != 1:
         raise CheckpointError("a tensor storage in the pickle is not given as bytes")
     storage = read_legacy(as_bytes(arguments[0]), max_opcodes=_MAX_NESTED_OPCODES)
@@ -115,7 +115,7 @@ def nested_storage(arguments: tuple[object, ...]) -> Storage:
 
 
 def _described_storage(persistent_id: object) -> tuple[str, Storage]:
-    """The key and the storage, nothing to read from, of ("storage", class, key, device, size[, view])."""
+    """Key and storage, without its data, of ("storage", class, key, device, size[, view])."""
     if (
         not isinstance(persistent_id, tuple)
         or len(persistent_id) not in (5, 6)
@@ -157,7 +157,7 @@ def _read_zip(archive: zipfile.ZipFile, file_size: int) -> object:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], file_size: int) -> None:
-    """torch.save compresses nothing, so what the entries say they hold fits into the file."""
+    """Refuse what torch.save never writes: it compresses nothing, so all entries fit into the file."""
     if len(entries) > _MAX_ENTRIES:
         raise UnsafeCheckpointError(f"the archive has {len(entries):,} entries, more than any checkpoint")
     for entry in entries:

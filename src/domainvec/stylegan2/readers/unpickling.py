@@ -1,12 +1,12 @@
 """Reading pickles without running them.
 
-A pickle is a program: its opcodes name functions and call them. This reader is a small machine for those
-opcodes that never imports and never calls what a pickle names. A name outside of an explicit list is refused
-where it is mentioned, so before anything that follows it is looked at; a call of an allowed name leaves a
-`Record` of the call, and it is for the readers to understand the records they know.
+A pickle is a program: its opcodes name functions and call them. This reader is a small virtual machine for
+those opcodes that never imports or calls what a pickle names. A name that is not on an explicit list is
+refused as soon as it is mentioned, before anything after it is looked at. Calling an allowed name only leaves
+a `Record` of the call, which the readers interpret if they know it.
 
 Opcodes that no checkpoint needs (extension codes, object construction of protocol 0, out-of-band buffers) are
-refused too. Nothing is copied or unpacked on the way, so memory stays within a small multiple of the file.
+refused as well. Nothing is copied or decompressed, so memory stays within a small multiple of the file size.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from functools import partial
 from domainvec.errors import CheckpointError, UnsafeCheckpointError
 
 Constructor = Callable[[tuple[object, ...]], object]
-"""What stands in for an allowed name when it is called: arguments to a harmless object."""
+"""What is called in place of an allowed name: turns the arguments into a harmless object."""
 
 Names = Mapping[str, Constructor | None]
 """The allowed names, as "module name"; None for those that may be mentioned but not called."""
 
-# A 1024 px training checkpoint with its optimizers takes some 50,000.
+# A 1024 px training checkpoint with its optimizers takes about 50,000.
 MAX_OPCODES = 1_000_000
 MAX_INTEGER_BITS = 512
 
 
 @dataclass(eq=False)
 class Record:
-    """A call that a pickle asked for and that was not made.
+    """A call that a pickle asked for, and that was not made.
 
     Args:
-        name: "module.name" of what was to be called.
-        arguments: what it was to be called with.
-        state: what the result was to be updated with (BUILD), or None.
+        name: "module.name" of the callee.
+        arguments: its arguments.
+        state: what the result would be updated with (BUILD), or None.
     """
 
     name: str
@@ -58,17 +58,17 @@ def _record(name: str, arguments: tuple[object, ...]) -> Record:
 
 
 def recorded(*names: str) -> dict[str, Constructor | None]:
-    """Allow "module name" to be called, and keep a Record of the call."""
+    """Allow "module name" to be called, which leaves a Record of the call."""
     return {name: partial(_record, name.replace(" ", ".")) for name in names}
 
 
 def mentioned(*names: str) -> dict[str, Constructor | None]:
-    """Allow "module name" to be passed on, but not to be called."""
+    """Allow "module name" to be passed around, but not to be called."""
     return dict.fromkeys(names)
 
 
 def quote(text: str) -> str:
-    """A stranger's text, short and printable, fit for an error message."""
+    """Make untrusted text short and printable, fit for an error message."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")[1:-1]
 
 
@@ -86,7 +86,7 @@ def kind(value: object) -> str:
 
 
 def as_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
-    """A plain dict in place of OrderedDict and EasyDict, made of nothing or of a list of pairs."""
+    """Make a plain dict in place of OrderedDict and EasyDict, of nothing or of a list of pairs."""
     if len(arguments) > 1 or not all(isinstance(pairs, list) for pairs in arguments):
         raise CheckpointError("a dictionary in the pickle is made of something other than a list of pairs")
     pairs = arguments[0] if arguments else []
@@ -96,22 +96,22 @@ def as_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise CheckpointError("a dictionary in the pickle is made of something other than pairs")
         _set_item(mapping, pair[0], pair[1])
-    pairs.clear()  # or a short pickle could have one long list copied again and again
+    pairs.clear()  # else a short pickle could have one long list copied again and again
     return mapping
 
 
 def as_list(arguments: tuple[object, ...]) -> list[object]:
-    """A plain list in place of a set, whose items would have to be hashed; the given one, not a copy."""
+    """Use a plain list in place of a set, whose items would have to be hashed; it is not copied."""
     return arguments[0] if arguments and isinstance(arguments[0], list) else []
 
 
 def as_empty_mapping(arguments: tuple[object, ...]) -> dict[object, object]:
-    """A plain dict in place of a defaultdict, whose items follow; what would make new ones is left out."""
+    """Make a plain dict in place of a defaultdict, without its default; the items are set later."""
     return {}
 
 
 def _in_builtins(*names: str) -> list[str]:
-    """Names as Python 3 and as protocol 2 and older spell them."""
+    """Names of builtins as protocol 3 and as protocol 2 spell them."""
     return [f"{module} {name}" for module in ("builtins", "__builtin__") for name in names]
 
 
@@ -134,7 +134,7 @@ PLAIN_NAMES: Names = {
     **recorded("torch Size", "torch device", "torch.torch_version TorchVersion"),
     **recorded("argparse Namespace", "types SimpleNamespace", "collections Counter"),
     **recorded("datetime datetime", "datetime date", "datetime timedelta"),
-    # Python 3.13 keeps the classes of paths in a module of their own.
+    # Python 3.13 moved the classes of paths to a module of their own.
     **recorded(*(f"{module} {name}" for module in ("pathlib", "pathlib._local") for name in _PATHS)),
 }
 """What training scripts keep beside the weights: containers, and values that are never looked at."""
@@ -147,20 +147,20 @@ def unpickle(
     *,
     max_opcodes: int = MAX_OPCODES,
 ) -> object:
-    """What the pickle at the stream's position describes; the stream is left behind its end.
+    """Interpret the pickle at the stream's position; the stream is left at its end.
 
     Args:
         stream: a binary stream in memory.
-        allowed: what the pickle may name, as "module name".
-        load_persistent: turns a persistent id into an object; without it there may be none.
-        max_opcodes: how long the program may be.
+        allowed: the names that the pickle may use.
+        load_persistent: turns a persistent id into an object; without it, there must be none.
+        max_opcodes: the largest number of opcodes.
 
     Returns:
         None, numbers, strings, bytes, tuples, lists (sets and deques too), dicts (of every kind), Names,
         Records and whatever the constructors and ``load_persistent`` return.
 
     Raises:
-        UnsafeCheckpointError: if the pickle names something else, or uses an opcode that no checkpoint needs.
+        UnsafeCheckpointError: if the pickle uses another name, or an opcode that no checkpoint needs.
         CheckpointError: if the pickle is cut off or damaged.
     """
     return _Machine(allowed, load_persistent).run(stream, max_opcodes)
@@ -176,14 +176,14 @@ def _set_item(mapping: dict[object, object], key: object, value: object) -> None
 
 
 def _set_items(mapping: dict[object, object], items: list[object]) -> dict[object, object]:
-    """Take keys and values in turn."""
+    """Set items given as keys and values in turn."""
     for key, value in zip(items[::2], items[1::2], strict=True):
         _set_item(mapping, key, value)
     return mapping
 
 
 class _Machine:
-    """The stack, the marks and the memo of one pickle."""
+    """The state of one pickle's execution: stack, marks and memo."""
 
     def __init__(self, allowed: Names, load_persistent: Callable[[object], object] | None) -> None:
         self.allowed = allowed
@@ -216,7 +216,7 @@ class _Machine:
         raise AssertionError("genops ends with STOP or raises")
 
     def step(self, opcode: str, argument: object) -> None:
-        """Do what one opcode says."""
+        """Execute one opcode."""
         stack = self.stack
         match opcode:
             case "PROTO" | "FRAME":
@@ -288,7 +288,7 @@ class _Machine:
                 state, target = stack.pop(), stack[-1]
                 if isinstance(target, Record):
                     target.state = state
-                elif not isinstance(target, dict):  # attributes of an OrderedDict are of no interest
+                elif not isinstance(target, dict):  # attributes of an OrderedDict do not matter
                     raise UnsafeCheckpointError(
                         f"the pickle changes the state of {kind(target)}; nothing was run"
                     )
