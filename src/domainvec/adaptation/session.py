@@ -201,9 +201,7 @@ class Session:
         Raises: AdaptationError if the loss or its gradient is not finite.
         """
         with self:
-            yield from self._inverting(self.objective.prepare())
-            while not self.done:
-                yield from self._train_step()
+            yield from self._steps()
 
     def result(self) -> AdaptationResult:
         """Return what the session has led to; after an early end, the domain as it is then.
@@ -238,6 +236,11 @@ class Session:
             os.replace(path, earlier_checkpoint(path))  # Whoever forgot to resume loses nothing.
         Checkpoint(self._state(), self.history, self._stopped).save(path, self._identity)
         self._written, self._unsaved = True, False
+
+    def _steps(self) -> Iterator[Progress]:
+        yield from self._inverting(self.objective.prepare())
+        while not self.done:
+            yield from self._train_step()
 
     def _train_step(self) -> Iterator[Progress]:
         step, training, began = self.step, self.training, time.perf_counter()
@@ -328,11 +331,6 @@ class Session:
         setting = Setting(self.generator, self.encoders, self.guidance, self.training, torch.zeros(0))
         for part in self.target.parts:
             part.check(setting)
-        if self.preservation.in_domain_angle and not self.encoders:
-            raise InputError(
-                "the in-domain angle needs an encoder; got none: pass one, or a preservation without it "
-                "(in_domain_angle=0)"
-            )
         if self.training.batch_size == 1 and self.preservation.compares_batch:
             raise InputError(
                 "batch_size is 1, but the in-domain angle and the luminance term compare the images of a "
@@ -340,6 +338,12 @@ class Session:
             )
 
     def _own_needs(self) -> Needs:
+        """What the preservation looks at; raise InputError if it needs an encoder and there is none."""
+        if self.preservation.in_domain_angle and not self.encoders:
+            raise InputError(
+                "the in-domain angle needs an encoder; got none: pass one, or a preservation without it "
+                "(in_domain_angle=0)"
+            )
         return Needs(
             whole=self.preservation.in_domain_angle > 0, source_images=self.preservation.needs_source_images
         )
@@ -418,7 +422,7 @@ def run_together(
     for session in sessions:
         session.sources = shared.setdefault(session.sources.key, session.sources)
     with ExitStack() as stack:
-        running = [(stack.enter_context(session), iter(session)) for session in sessions]
+        running = [(stack.enter_context(session), session._steps()) for session in sessions]
         while running:
             for session, steps in list(running):
                 progress = next(steps, None)

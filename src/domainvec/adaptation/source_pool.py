@@ -220,6 +220,7 @@ class SourceSide:
         identity = {
             "version": 3,
             "generator": generator.fingerprint,
+            "conv_clamp": generator.config.conv_clamp,
             "noise_maps": noise.hexdigest(),
             "encoders": [each.fingerprint for each in self._encoders] if viewer.encoders else [],
             "images": viewer.needs_images,

@@ -365,10 +365,11 @@ def _pictures(
     for name, reason in folder.skipped.items():
         typer.echo(f"{name}: skipped, {reason}", err=True)
     few_shot = replace(dv.Pictures(folder).few_shot_guidance(guidance), **changes)  # type: ignore[arg-type]
-    discriminator = load_networks(generator).discriminator if few_shot.adversarial else None
-    if discriminator is None and few_shot.adversarial:
-        typer.echo(f"{generator} has no discriminator: a small new one is trained", err=True)
-    return dv.Pictures(folder, guidance=few_shot, discriminator=discriminator)
+    networks = load_networks(generator) if few_shot.adversarial else None
+    if networks is not None and networks.discriminator is None:
+        why = networks.discriminator_error or f"{generator} has no discriminator"
+        typer.echo(f"{why}: a small new one is trained", err=True)
+    return dv.Pictures(folder, guidance=few_shot, discriminator=networks and networks.discriminator)
 
 
 def _tell_checkpoint(checkpoint: Path, earlier: Path, resume: bool) -> None:
