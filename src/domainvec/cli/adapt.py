@@ -365,11 +365,14 @@ def _pictures(
     for name, reason in folder.skipped.items():
         typer.echo(f"{name}: skipped, {reason}", err=True)
     few_shot = replace(dv.Pictures(folder).few_shot_guidance(guidance), **changes)  # type: ignore[arg-type]
-    networks = load_networks(generator) if few_shot.adversarial else None
-    if networks is not None and networks.discriminator is None:
-        why = networks.discriminator_error or f"{generator} has no discriminator"
-        typer.echo(f"{why}: a small new one is trained", err=True)
-    return dv.Pictures(folder, guidance=few_shot, discriminator=networks and networks.discriminator)
+    discriminator = None
+    if few_shot.adversarial:
+        networks = load_networks(generator)
+        discriminator = networks.discriminator
+        if discriminator is None:
+            why = networks.discriminator_error or f"{generator} has no discriminator"
+            typer.echo(f"{why}: a small new one is trained", err=True)
+    return dv.Pictures(folder, guidance=few_shot, discriminator=discriminator)
 
 
 def _tell_checkpoint(checkpoint: Path, earlier: Path, resume: bool) -> None:
