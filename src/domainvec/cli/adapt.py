@@ -213,12 +213,9 @@ def adapt(
     import domainvec as dv
     from domainvec.adaptation.checkpoint import earlier_checkpoint
     from domainvec.cli.machine import prepare
-    from domainvec.cli.progress import session_progress
-    from domainvec.cli.signals import interruptible
     from domainvec.encoders import default_encoder_names
     from domainvec.files import require_writable
     from domainvec.guidance import FACES, PUBLISHED, default_guidance
-    from domainvec.images import save_png
 
     require_writable(output)
     where = prepare(device, threads)
@@ -266,19 +263,7 @@ def adapt(
     )
     earlier = earlier_checkpoint(checkpoint)
     _tell_checkpoint(checkpoint, earlier, resume)
-    shown = range(8 if model.resolution <= 256 else 4)
-    with interruptible() as interruption, session, session_progress() as report:
-        for progress in session:
-            report(progress)
-            if preview_every and progress.phase == "training" and progress.step % preview_every == 0:
-                save_png(dv.before_after(model, progress.domain, shown), preview)
-            if interruption:
-                break
-    if interruption and not session.done:
-        kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
-        typer.echo(f"stopped after {session.step} of {session.training.steps} steps{kept}", err=True)
-        raise SystemExit(interruption.exit_code)
-
+    _run(session, checkpoint, preview, preview_every)
     if session.stopped is not None:
         typer.echo(f"stopped: {session.stopped}", err=True)
     result = session.result()
@@ -289,6 +274,30 @@ def adapt(
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the training, {result.seconds:.0f} s")
     typer.echo(f"{output.with_suffix('.png')}: sixteen images, and below each row the same ones adapted")
+
+
+def _run(session: dv.Session, checkpoint: Path, preview: Path, preview_every: int) -> None:
+    """Train with progress and previews.
+
+    Raises: SystemExit with the signal's exit code if the command is asked to stop.
+    """
+    import domainvec as dv
+    from domainvec.cli.progress import session_progress
+    from domainvec.cli.signals import interruptible
+    from domainvec.images import save_png
+
+    seeds = range(8 if session.generator.resolution <= 256 else 4)
+    with interruptible() as interruption, session, session_progress() as report:
+        for progress in session:
+            report(progress)
+            if preview_every and progress.phase == "training" and progress.step % preview_every == 0:
+                save_png(dv.before_after(session.generator, progress.domain, seeds), preview)
+            if interruption:
+                break
+    if interruption and not session.done:
+        kept = f"; the same command with --resume goes on from {checkpoint}" if checkpoint.exists() else ""
+        typer.echo(f"stopped after {session.step} of {session.training.steps} steps{kept}", err=True)
+        raise SystemExit(interruption.exit_code)
 
 
 def _check_options(
