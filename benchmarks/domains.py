@@ -16,7 +16,8 @@ more on the measures. Runs that are done are kept in `runs/domains`, so an inter
     frechet    of the judge's features to true drawings of other faces; the floor is that of true drawings
     diversity  mean distance of two faces at 16 px, as a share of that before; beside it that of the truth
 
-With --guidance tones=0 and the like, weights of the encoders' own guidance are replaced.
+With --guidance luminance=0 and the like, weights of the encoders' own guidance, and of what it preserves, are
+replaced.
 
 With --ceiling the same numbers are fitted to the true drawings of other faces instead, pixel by pixel: what
 the parameterization can draw at all, whoever guides it.
@@ -27,7 +28,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,13 @@ from torch import Tensor
 
 import domainvec as dv
 import synthfaces
-from domainvec.domains.parameterizations import create_domain
+from domainvec.adaptation import Objective
+from domainvec.adaptation.target import Setting
 from domainvec.evaluation import Judge, evaluate_domain, own_truth_nearest, true_drawings
 from domainvec.files import atomic_path
 from domainvec.guidance import default_guidance
+from domainvec.guidance.preservation import Terms
+from domainvec.guidance.viewing import AdaptedBatch
 from domainvec.images import grid, save_png
 from domainvec.seeds import latents
 
@@ -97,24 +100,67 @@ def measure(
     }
 
 
-def fit(generator: dv.Generator, name: str, parameterization: str, seed: int) -> dv.Domain:
-    """Fit a domain to the true drawings of faces that are not measured, in pixels at 64, 32 and 16 px."""
-    generator.requires_grad_(False)
-    zero = create_domain(parameterization, generator).detach()
-    vector = zero.vector.clone().requires_grad_()
-    optimizer = torch.optim.Adam([vector], FITTED_RATE)
-    for step in range(FITTED_STEPS):
-        optimizer.param_groups[0]["lr"] = FITTED_RATE * min(1.0, 2 * (1 - step / FITTED_STEPS))
-        z = latents(range(seed + step * FITTED_BATCH, seed + (step + 1) * FITTED_BATCH), generator.z_dim)
-        truth = true_drawings(z, name)
+class Drawings(dv.Target):
+    """The true drawings of faces that are not measured, in pixels at 64, 32 and 16 px."""
+
+    kind = "drawings"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def preservation(self, guidance: dv.Guidance) -> dv.Preservation:
+        """Nothing: the drawings say all."""
+        return dv.Preservation()
+
+    def describe(self, setting: Setting) -> dict[str, Any]:
+        """The domain's name."""
+        return {"kind": self.kind, "name": self.name}
+
+    def objective(self, setting: Setting) -> Objective:
+        """The difference in pixels."""
+        return DrawingsObjective(self.name, setting)
+
+
+class DrawingsObjective(Objective):
+    """New faces in every step, compared with their true drawings."""
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        self.name, self.generator, self.seed = name, setting.generator, setting.training.seed
+
+    def extra_latents(self, step: int) -> Tensor:
+        """The latents of the step's faces."""
         with torch.no_grad():
-            w = generator.mapping(z)
-        drawn = generator.synthesis(w, zero.with_vector(vector))
-        loss = sum((_pooled(drawn, side) - _pooled(truth, side)).abs().mean() for side in (64, 32, 16))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return zero.with_vector(vector.detach())
+            w: Tensor = self.generator.mapping(self._noise(step))
+        return w
+
+    def __call__(self, batch: AdaptedBatch, step: int) -> Terms:
+        """The mean absolute difference, summed over the sizes."""
+        truth = true_drawings(self._noise(step), self.name)
+        differences = [
+            (_pooled(batch.extra, side) - _pooled(truth, side)).abs().mean() for side in (64, 32, 16)
+        ]
+        return {"pixels": (1.0, sum(differences))}
+
+    def _noise(self, step: int) -> Tensor:
+        first = self.seed + step * FITTED_BATCH
+        return latents(range(first, first + FITTED_BATCH), self.generator.z_dim)
+
+
+def fit(generator: dv.Generator, name: str, parameterization: str, steps: int, seed: int) -> dv.Domain:
+    """Fit a domain to true drawings."""
+    training = dv.Training(
+        parameterization=parameterization,
+        steps=steps,
+        batch_size=1,  # The drawings' own faces are drawn beside it.
+        learning_rate=FITTED_RATE,
+        decay_fraction=0.5,
+        precision="float32",
+        seed=seed,
+    )
+    session = dv.Session(generator, (), Drawings(name), training=training)
+    for _ in session:
+        pass
+    return session.result().domain
 
 
 def _pooled(images: Tensor, side: int) -> Tensor:
@@ -158,6 +204,14 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def with_weights(guidance: dv.Guidance, texts: list[str]) -> dv.Guidance:
+    """Replace weights of guidance or preservation, each given as NAME=WEIGHT."""
+    values = guidance.to_dict()
+    for name, weight in (text.split("=") for text in texts):
+        (values if name in values else values["preservation"])[name] = float(weight)
+    return dv.Guidance.from_dict(values)
+
+
 def write(path: Path, content: object) -> None:
     """Write JSON, whole or not at all."""
     with atomic_path(path) as temporary:
@@ -189,8 +243,7 @@ def main() -> None:
 
     generator = dv.Generator.from_pretrained(options.generator)
     encoders = [] if options.ceiling else [dv.Encoder.from_pretrained(name) for name in options.encoders]
-    weights = {name: float(weight) for name, weight in (text.split("=") for text in options.guidance)}
-    guidance = None if options.ceiling else replace(default_guidance(encoders), **weights)
+    guidance = with_weights(default_guidance(encoders), options.guidance)
     rows = []
     for name in options.domains:
         record, file = options.runs / f"{name}.json", options.runs / f"{name}.safetensors"
@@ -198,7 +251,9 @@ def main() -> None:
         if not record.exists():
             started = time.monotonic()
             if options.ceiling:
-                domain = fit(generator, name, options.parameterization or "modulation+rgb", options.seed)
+                parameterization = options.parameterization or "modulation+rgb"
+                steps = options.steps or FITTED_STEPS
+                domain = fit(generator, name, parameterization, steps, options.seed)
             else:
                 domain = dv.adapt(
                     generator,

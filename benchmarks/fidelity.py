@@ -39,16 +39,14 @@ from torch import Tensor
 
 import domainvec as dv
 import synthfaces
-from domainvec.adaptation import Inversion, invert_into_source
-from domainvec.adaptation.adversary import FACES_ADVERSARY
-from domainvec.adaptation.precision import native_precision
-from domainvec.adaptation.presets import ROBUST_TRAINING
+from domainvec.adaptation.inversion import Inversion, Inverter
 from domainvec.domains import PARAMETERIZATIONS
 from domainvec.evaluation import Judge, true_drawings
 from domainvec.evaluation.diversity import spread
 from domainvec.evaluation.estimate import Estimate, bootstrap
 from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
+from domainvec.guidance import FACES_FEW_SHOT
 from domainvec.images import grid, save_png
 from domainvec.seeds import latents
 
@@ -70,8 +68,10 @@ DOMAINS = (
 )
 CHOOSING = ("robot", "comic", "charcoal")
 """Domains that learning rates are chosen on; not in the table."""
+LEARNING_RATE = 0.05
+"""Of the domain vector, at factor 1; the others have the ratios of the papers to it."""
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-"""Of the preset's learning rate, to choose from."""
+"""Of that learning rate, to choose from."""
 FIRST_FACTOR = 3.0
 """Tried first: then upwards from it, else downwards, while it helps."""
 FACES, SHOWN = 128, 8
@@ -82,7 +82,7 @@ FIRST_SEED = 1_000_000
 GUIDES = 3_000_000
 """Seed of the first face whose drawing guides."""
 RATES = Path(__file__).parents[1] / "docs" / "fidelity" / "rates.json"
-"""The learning rates that were chosen, as shares of the preset's, by way and parameterization."""
+"""The factors that were chosen, by way and parameterization."""
 CURVE, CURVE_FACES = 4, 48
 """How often a run is measured on its way, without the judge, and on how many of the faces."""
 
@@ -121,16 +121,11 @@ class World:
     def _invert(self, name: str, count: int, seed: int) -> tuple[Tensor, float]:
         """Invert what guides, which is the same for all parameterizations; and say how long it took."""
         started = time.monotonic()
-        precision = native_precision(self.w.device)
+        dtype = dv.Training().resolve(self.generator, self.encoders).dtype
+        guides = self.guides(name, count)
         with self.generator.synthesis.weights_held():
-            found = invert_into_source(
-                self.generator,
-                self.encoders,
-                self.guides(name, count),
-                Inversion(),
-                precision=precision,
-                seed=seed,
-            )
+            inverter = Inverter(self.generator, self.encoders, guides, Inversion(), dtype=dtype, seed=seed)
+            found = inverter.latents()
         return found, time.monotonic() - started
 
     def compare(self, adapted: Tensor, name: str) -> dict[str, float]:
@@ -166,7 +161,7 @@ class World:
 
 @dataclass(frozen=True)
 class Case:
-    """One run: what guides, what is learnt, the domain, the seed, and the share of the preset's rate."""
+    """One run: what guides, what is learnt, the domain, the seed, and the factor of the learning rate."""
 
     way: str
     form: str
@@ -177,8 +172,7 @@ class Case:
 
 def learning_rate(case: Case) -> float:
     """Say how fast a run learns."""
-    relative_rate = PARAMETERIZATIONS[case.form].relative_learning_rate
-    return case.factor * ROBUST_TRAINING.learning_rate * relative_rate
+    return case.factor * LEARNING_RATE * PARAMETERIZATIONS[case.form].relative_learning_rate
 
 
 def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path) -> dict[str, Any]:
@@ -187,35 +181,38 @@ def adapt(world: World, case: Case, options: argparse.Namespace, pictures: Path)
     curve: list[dict[str, float]] = []
     measuring = 0.0
 
-    def look(step: int, loss: float, parts: dict[str, float], domain: dv.Domain) -> None:
+    def look(progress: dv.Progress) -> None:
         nonlocal measuring
-        if step % every == 0:
+        if progress.phase == "training" and progress.step % every == 0:
             started = time.monotonic()
-            shown = world.compare(world.draw(domain, CURVE_FACES), name)
-            curve.append({"step": step, **_rounded(shown)})
+            shown = world.compare(world.draw(progress.domain, CURVE_FACES), name)
+            curve.append({"step": progress.step, **_rounded(shown)})
             measuring += time.monotonic() - started
 
     every = math.ceil(options.steps / CURVE)
-    settings: dict[str, Any] = {
-        "parameterization": case.form,
-        "seed": seed,
-        "steps": options.steps,
-        "batch_size": options.batch_size,
-        "learning_rate": learning_rate(case),
-        "callback": look,
-    }
     inverting = 0.0
+    target: dv.Target = dv.Text(synthfaces.domain(name).prompt)
     if WAYS[way]:
-        settings["inverted"], inverting = world.inverted(name, WAYS[way], seed)
+        guides = world.guides(name, WAYS[way])
+        inverted, inverting = world.inverted(name, WAYS[way], seed)
+        few_shot = replace(FACES_FEW_SHOT, reinversions=options.reinversions)
+        target = (
+            dv.Picture(guides, inverted=inverted)
+            if way == "image"
+            else dv.Pictures(guides, guidance=few_shot, inverted=inverted)
+        )
     started = time.monotonic()
-    if way == "text":
-        prompt = synthfaces.domain(name).prompt
-        result = dv.adapt(world.generator, world.encoders, prompt, **settings)
-    elif way == "image":
-        result = dv.adapt_to_image(world.generator, world.encoders, world.guides(name, 1), **settings)
-    else:
-        settings["adversary"] = replace(FACES_ADVERSARY, reinversions=options.reinversions)
-        result = dv.adapt_to_images(world.generator, world.guides(name, 10), world.encoders, **settings)
+    result = dv.adapt(
+        world.generator,
+        world.encoders,
+        target,
+        parameterization=case.form,
+        seed=seed,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        learning_rate=learning_rate(case),
+        callback=look,
+    )
     seconds = inverting + time.monotonic() - started - measuring
     if seed == 0 and case.form == PICTURED and WAYS[way]:  # domains.py has the grids of texts
         world.picture(result.domain, way, name, pictures / f"{way}-{name}.png")
@@ -517,7 +514,7 @@ def main() -> None:
     parser.add_argument(
         "--factor",
         type=float,
-        help="of the presets' learning rates, in place of those chosen; in another --runs",
+        help="of the learning rates, in place of those chosen; in another --runs",
     )
     parser.add_argument(
         "--known", type=Path, metavar="FILE", help="rows of an earlier --json, not made again"

@@ -73,7 +73,7 @@ def run_case(resolution: str, batch_size: int, precision: str, steps: int) -> No
     assert result.domain.size == 6048
     seconds = [record["seconds"] for record in result.history]
     print(
-        f"| {result.settings.resolution} px | {batch_size} | {precision} | {mean_increase(seconds):.1f} "
+        f"| {result.training.resolution} px | {batch_size} | {precision} | {mean_increase(seconds):.1f} "
         f"| {mean_increase(cpu_seconds):.1f} | {peak_gigabytes():.2f} |",
         flush=True,
     )

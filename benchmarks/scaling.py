@@ -4,7 +4,7 @@
 
 Five parts, each a panel of one plot and a table. `resolution` and `batch`: a step of training, of the domain
 vector and of all weights, measured by step.py, each in a process of its own. `trained`: the bundled
-generator, domains side by side (`dv.adapt_many`) and one after another, in turn. `served`: a batch of 64
+generator, domains side by side (`dv.run_together`) and one after another, in turn. `served`: a batch of 64
 pictures in so many domains. `stored`: bytes of so many domain files, and of as many fine-tuned generators.
 """
 
@@ -67,14 +67,15 @@ def trained_rows(count: int, rounds: int = 2, steps: int = 4) -> list[dict[str, 
     """Train domains side by side and one after another, in turn."""
     generator = dv.Generator.from_pretrained("faces")
     encoders = [dv.Encoder.from_pretrained(name) for name in ("faces-clip", "faces-clip-robust")]
-    prompts = [PROMPTS[n % len(PROMPTS)] for n in range(count)]
+    targets = [dv.Text(PROMPTS[n % len(PROMPTS)]) for n in range(count)]
+    training = dv.Training.for_encoder(encoders).replace(steps=steps, source_pool=0)
     seconds: dict[str, list[float]] = {"side by side": [], "one after another": []}
     for _ in range(1 + rounds):
         began = time.process_time()
-        dv.adapt_many(generator, encoders, prompts, steps=steps, source_pool=0)
+        dv.run_together([dv.Session(generator, encoders, each, training=training) for each in targets])
         middle = time.process_time()
-        for prompt in prompts:
-            dv.adapt(generator, encoders, prompt, steps=steps, source_pool=0)
+        for each in targets:
+            dv.run_together([dv.Session(generator, encoders, each, training=training)])
         seconds["side by side"].append(middle - began)
         seconds["one after another"].append(time.process_time() - middle)
     return [

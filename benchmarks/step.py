@@ -116,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from domainvec.adaptation.precision import native_precision
-    from domainvec.guidance import PUBLISHED
+    from domainvec.guidance import PUBLISHED, Preservation
     from domainvec.stylegan2 import Generator, GeneratorConfig
 
     if arguments.threads:
@@ -127,8 +127,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     encoders = [random_clip(patch_size) for patch_size in arguments.encoders]
     # The in-domain angle compares pictures: there is none to a single one. Texts are embedded before the
     # first step, and one sentence around each is as good as many here.
-    angle = PUBLISHED.in_domain_angle if arguments.batch > 1 else 0.0
-    guidance = replace(PUBLISHED, in_domain_angle=angle, templates=("a picture of {}",))
+    preservation = PUBLISHED.preservation if arguments.batch > 1 else Preservation()
+    guidance = replace(PUBLISHED, preservation=preservation, templates=("a picture of {}",))
     precision = arguments.precision or native_precision(torch.device("cpu"))
     if arguments.run == "textbook":
         precision = "float32"
@@ -183,7 +183,7 @@ class StopWatch:
         """Floating-point operations of matrix products and convolutions in a step."""
         return int(self._counter.get_total_flops())
 
-    def __call__(self, step: int, *_: object) -> None:
+    def __call__(self, step: int) -> None:
         """Take note that a step, counted from 1, is done."""
         now = (time.perf_counter(), time.process_time())
         if step == 1:
@@ -230,7 +230,7 @@ def run_adapt(
             precision=precision,
             # As large as a batch: the first step, which is not timed, fills it.
             source_pool=arguments.batch if arguments.run == "domainvec" else 0,
-            callback=watch,
+            callback=lambda progress: watch(progress.step),
         )
 
 
@@ -267,9 +267,8 @@ def run_textbook(
                 sources = textbook.embed(encoder, source_images)
             targets = textbook.embed(encoder, images)
             loss = loss + textbook.direction_loss(targets, sources, text) / len(encoders)
-            if guidance.in_domain_angle:
-                angle = textbook.angle_loss(targets, sources)
-                loss = loss + guidance.in_domain_angle * angle / len(encoders)
+            if weight := guidance.preservation.in_domain_angle:
+                loss = loss + weight * textbook.angle_loss(targets, sources) / len(encoders)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

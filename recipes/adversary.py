@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from domainvec.adaptation.presets import ROBUST_TRAINING
+from domainvec.adaptation import ROBUST_TRAINING
 from domainvec.domains.parameterizations import find_parameterization
 from domainvec.evaluation import true_drawings
 from domainvec.guidance import FACES
-from domainvec.guidance.robust import augment, chroma_loss, edge_loss, out_of_range_loss, squash
+from domainvec.guidance.augmentation import augment, squash
+from domainvec.guidance.preservation import chroma_loss, edge_loss, out_of_range_loss
 from domainvec.seeds import latents
 from domainvec.stylegan2 import Generator
 
@@ -77,11 +78,12 @@ class Adversary:
         source = torch.stack([self._source(row) for row in rows.tolist()])
         seen = squash(images)
         views = augment(seen, FACES.augmentation, self._random)
+        kept = FACES.preservation
         loss = (
             FACES.global_text * (1 - (encode(views) * texts[labels]).sum(dim=1)).mean()
-            + FACES.edges * edge_loss(seen, source)
-            + FACES.chroma * chroma_loss(images, source)
-            + FACES.out_of_range * out_of_range_loss(images)
+            + kept.edges * edge_loss(seen, source)
+            + kept.chroma * chroma_loss(images, source)
+            + kept.out_of_range * out_of_range_loss(images)
         )
         (gradient,) = torch.autograd.grad(loss, vectors)
         self._step(chosen, gradient)
@@ -98,7 +100,7 @@ class Adversary:
         mean = self._mean[chosen].lerp(gradient, 1 - _BETAS[0])
         square = self._square[chosen].lerp(gradient.square(), 1 - _BETAS[1])
         move = mean / (1 - _BETAS[0] ** ages) / ((square / (1 - _BETAS[1] ** ages)).sqrt() + 1e-8)
-        self._vectors[chosen] -= ROBUST_TRAINING.learning_rate * move
+        self._vectors[chosen] -= ROBUST_TRAINING.learning_rate[ROBUST_TRAINING.parameterization] * move
         self._mean[chosen], self._square[chosen] = mean, square
         for i in chosen[self._ages[chosen] > self._lives[chosen]].tolist():
             for state in (self._vectors, self._mean, self._square, self._ages):

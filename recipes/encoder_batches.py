@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 import synthfaces
 from domainvec.encoders.templates import FACE_TEMPLATES, compose
-from domainvec.guidance.robust import Augmentation, augment
+from domainvec.guidance.augmentation import Augmentation, augment
 from domainvec.images import from_uint8
 from domainvec.stylegan2 import Generator
 from synthfaces import QUESTIONS

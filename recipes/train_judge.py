@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 import synthfaces
 from domainvec.evaluation.judge import DOMAIN_HEADS, Judge
-from domainvec.guidance.robust import Augmentation, augment
+from domainvec.guidance.augmentation import Augmentation, augment
 from domainvec.images import from_uint8
 from synthfaces import QUESTIONS
 from synthfaces.domains import FAMILIES

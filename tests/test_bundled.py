@@ -11,7 +11,7 @@ import torch
 import domainvec as dv
 import synthfaces
 from domainvec.evaluation import Judge
-from domainvec.guidance.objective import default_guidance
+from domainvec.guidance import default_guidance
 from domainvec.images import from_uint8
 
 BUNDLED = Path(dv.__file__).parent / "bundled"
@@ -107,6 +107,6 @@ def test_judge_reads_compositions_and_attributes() -> None:
 def test_a_few_steps_bring_the_sample_towards_the_text(generator: dv.Generator) -> None:
     encoder = dv.Encoder.from_pretrained("faces-clip")
     result = dv.adapt(generator, encoder, "a pencil sketch", steps=6, batch_size=4, warmup_steps=0)
-    losses = [record["parts"]["direction"] for record in result.history]
+    losses = [record["terms"]["direction"] for record in result.history]
     assert losses[-1] < losses[0]
     assert result.domain.size == sum(generator.conv_channels) + sum(generator.rgb_channels) + 3 * 5

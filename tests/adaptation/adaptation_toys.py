@@ -1,39 +1,52 @@
-"""A generator and encoders that take no time."""
+"""A generator, a discriminator and encoders that take no time, and ways to interrupt a session."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from domainvec.adaptation import AdaptationResult
+from domainvec.adaptation import AdaptationResult, Progress
 from domainvec.guidance import Guidance
-from domainvec.stylegan2 import Generator, GeneratorConfig
+from domainvec.stylegan2 import Discriminator, Generator, GeneratorConfig
+from domainvec.stylegan2.config import DiscriminatorConfig
 
 
 class Killed(Exception):
-    """What `kill_at` ends a run with."""
+    """What `kill_at` ends a session with."""
 
 
-def kill_at(step: int):
-    def callback(done, *_):
-        if done == step:
+def kill_at(step: int, phase: str = "training") -> Callable[[Progress], None]:
+    def callback(progress: Progress) -> None:
+        if (progress.phase, progress.step) == (phase, step):
             raise Killed
 
     return callback
 
 
+class Steps(list):
+    """A callback that lists the steps of a phase."""
+
+    def __init__(self, phase: str = "training") -> None:
+        self.phase = phase
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.phase == self.phase:
+            self.append(progress.step)
+
+
 def losses(result: AdaptationResult) -> list[object]:
-    return [(record["step"], record["loss"], record["parts"]) for record in result.history]
+    return [(record["step"], record["loss"], record["terms"]) for record in result.history]
 
 
-def assert_equal_runs(first: AdaptationResult, second: AdaptationResult) -> None:
+def assert_equal_results(first: AdaptationResult, second: AdaptationResult) -> None:
     assert losses(first) == losses(second)
     assert torch.equal(first.domain.vector, second.domain.vector)
     assert first.domain.metadata == second.domain.metadata
+    assert (first.stopped, first.measured) == (second.stopped, second.measured)
 
 
 def toy_generator(resolution: int = 16, seed: int = 0) -> Generator:
@@ -45,6 +58,15 @@ def toy_generator(resolution: int = 16, seed: int = 0) -> Generator:
     for conv in generator.synthesis.convs:
         nn.init.constant_(conv.noise_strength, 0.1)
     return generator
+
+
+def toy_discriminator(resolution: int = 16, seed: int = 0) -> Discriminator:
+    torch.manual_seed(200 + seed)
+    channels = (8,) * (resolution.bit_length() - 2)
+    discriminator = Discriminator(DiscriminatorConfig(resolution=resolution, channels=channels))
+    for name, weight in discriminator.named_parameters():
+        nn.init.zeros_(weight) if name.endswith("bias") else nn.init.normal_(weight)
+    return discriminator
 
 
 class ToyEncoder(nn.Module):
@@ -78,7 +100,7 @@ class ToyEncoder(nn.Module):
 
 
 class CountingEncoder(ToyEncoder):
-    """Counts the pictures that it is shown."""
+    """Counts the images that it is shown."""
 
     num_encoded = 0
 

@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,20 +23,44 @@ def run(capsys):
 
 
 @pytest.fixture
-def start():
+def signals():
+    """A context in which the signals that stop a command have their defaults, but some may be ignored.
+
+    Child processes inherit that, whatever this process ignores because it runs under nohup or in the
+    background.
+    """
+
+    @contextmanager
+    def signals(ignored=()):
+        handlers = {}
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            if (number := getattr(signal, name, None)) is not None:
+                handlers[number] = signal.signal(number, signal.SIG_IGN if name in ignored else default)
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    return signals
+
+
+@pytest.fixture
+def start(signals):
     """Start the command line as a process of its own, which ends with the test at the latest."""
     started = []
 
-    def start(*arguments, **options):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "domainvec", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            **options,
-        )
+    def start(*arguments, ignored=()):
+        with signals(ignored):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "domainvec", *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
         started.append(process)
         return process
 
@@ -42,3 +68,20 @@ def start():
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def stop():
+    """Send signals, all at once, to a command after the first tenth of its steps; how it ends."""
+
+    def stop(process, *names):
+        while not (line := process.stderr.readline()).startswith("step "):
+            assert line, "it has ended early"
+        # Between SIGSTOP and SIGCONT no step ends.
+        for name in ("SIGSTOP", *names, "SIGCONT"):
+            process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err
+        return process.returncode, err
+
+    return stop

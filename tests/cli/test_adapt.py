@@ -32,7 +32,7 @@ def test_a_domain_a_picture_and_a_record(run, tmp_path, command, tiny_generator)
         "a photo",
         "tiny-generator",
     )
-    assert (about["settings"]["steps"], about["settings"]["seed"]) == (4, 3)
+    assert (about["training"]["steps"], about["training"]["seed"]) == (4, 3)
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert [step["step"] for step in record["history"]] == [1, 2, 3, 4]
     with Image.open(path.with_suffix(".png")) as picture:
@@ -46,7 +46,7 @@ def test_the_file_is_named_by_the_text(run, tmp_path, monkeypatch, command):
     assert (tmp_path / "a-pencil-sketch.png").is_file()
 
 
-def test_options_reach_the_settings(run, tmp_path, monkeypatch, make_generator, tiny_encoder_folder):
+def test_options_reach_the_training(run, tmp_path, monkeypatch, make_generator, tiny_encoder_folder):
     monkeypatch.setenv("DOMAINVEC_CACHE", str(tmp_path / "cache"))
     make_generator(resolution=64).save_pretrained(tmp_path / "generator")
     options = ["--steps", 2, "--guidance", "robust", "--parameterization", "modulation", "--batch-size", 2]
@@ -57,10 +57,11 @@ def test_options_reach_the_settings(run, tmp_path, monkeypatch, make_generator, 
     assert code == 0, err
     about = Domain.load(tmp_path / "x.safetensors").metadata
     assert about["parameterization"] == "modulation"
-    assert about["guidance"]["edges"] > 0
-    settings = about["settings"]
-    assert (settings["batch_size"], settings["learning_rate"], settings["precision"]) == (2, 0.02, "bfloat16")
-    assert (settings["resolution"], settings["full_size_fraction"], settings["source_pool"]) == (32, 0.5, 3)
+    assert about["targets"][0]["guidance"]["augmentation"] is not None
+    assert about["preservation"]["edges"] > 0
+    training = about["training"]
+    assert (training["batch_size"], training["learning_rate"], training["precision"]) == (2, 0.02, "bfloat16")
+    assert (training["resolution"], training["full_size_fraction"], training["source_pool"]) == (32, 0.5, 3)
     assert len(list((tmp_path / "cache" / "sources").iterdir())) == 2  # One for each size.
 
 
@@ -79,47 +80,14 @@ def test_progress_without_a_terminal_is_a_line_for_each_tenth(run, tmp_path, com
 
 def test_a_preview_is_kept_up_to_date_while_it_runs(run, tmp_path, command, monkeypatch):
     saved = []
-    monkeypatch.setattr("domainvec.adaptation.pictures.save_png", lambda image, path: saved.append(path.name))
+    monkeypatch.setattr("domainvec.images.save_png", lambda image, path: saved.append((path, image.size)))
     run(*command, "--steps", 6, "--preview-every", 2, "-o", tmp_path / "x")
-    assert saved == ["x.preview.png"] * 3
+    assert [path for path, _ in saved] == [tmp_path / "x.preview.png"] * 3
+    assert all(width > 8 * 16 for _, (width, _) in saved)
     saved.clear()
     run(*command, "--steps", 6, "--preview-every", 0, "-o", tmp_path / "x")
     assert saved == []
-
-
-def stop_in_the_middle(process, number):
-    """Send a signal after the first tenth of the steps; what the process says and how it ends."""
-    while not (line := process.stderr.readline()).startswith("step "):
-        assert line, "it has ended early"
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert "Traceback" not in err
-    return process.returncode, err
-
-
-def test_a_stopped_run_goes_on_as_if_nothing_had_been(start, run, tmp_path, command):
-    options = ["--steps", 120, "--preview-every", 0, "--batch-size", 2]
-    stopped = tmp_path / "stopped.safetensors"
-    process = start(*command, *options, "--threads", torch.get_num_threads(), "-o", stopped)
-    code, err = stop_in_the_middle(process, signal.SIGINT)
-    assert code == 130, err
-    assert f"--resume goes on from {stopped.with_suffix('.ckpt')}" in err
-    assert not stopped.exists()
-
-    _, _, err = run(*command, *options, "--resume", "-o", stopped)
-    assert "step 12/120" not in err
-    assert "step 120/120" in err
-    assert not stopped.with_suffix(".ckpt").exists()
-    run(*command, *options, "-o", tmp_path / "whole.safetensors")
-    assert stopped.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
-
-
-def test_a_run_that_is_terminated_leaves_a_checkpoint_too(start, tmp_path, command):
-    process = start(*command, "--steps", 300, "--preview-every", 0, "-o", tmp_path / "x")
-    code, err = stop_in_the_middle(process, signal.SIGTERM)
-    assert code == 143, err
-    assert "stopped after " in err
-    assert (tmp_path / "x.ckpt").is_file()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.json", "x.png", "x.safetensors"]
 
 
 def test_resuming_nothing_starts_and_says_so(run, tmp_path, command):
@@ -128,22 +96,63 @@ def test_resuming_nothing_starts_and_says_so(run, tmp_path, command):
     assert f"there is no {tmp_path / 'x.ckpt'} yet" in err
 
 
-def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypatch):
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path, command, monkeypatch, signals):
     def stop(*arguments):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("domainvec.cli.progress._lines", lambda total: stop)
-    code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
+    with monkeypatch.context() as patch, signals():
+        patch.setattr("domainvec.cli.progress._Lines", lambda: stop)
+        code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
     assert code == 130
     assert "stopped after 1 of 5 steps" in err
-    monkeypatch.undo()
     code, _, err = run(*command, "--steps", 5, "--seed", 1, "--resume", "-o", tmp_path / "x")
     assert code == 1
     assert "seed was 0, now 1" in err
     code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
     assert code == 0
-    assert f"this run starts anew; an earlier one's checkpoint is kept as {tmp_path / 'x.ckpt.old'}" in err
+    assert f"the checkpoint of an earlier one is kept as {tmp_path / 'x.ckpt.old'}" in err
     assert not list(tmp_path.glob("x.ckpt*"))
+
+
+def test_an_earlier_checkpoint_survives_a_forgotten_resume(run, tmp_path, command, monkeypatch):
+    def fail(*arguments):
+        raise OSError("the terminal is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("domainvec.cli.progress._Lines", lambda: fail)
+        for _ in range(2):
+            code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
+            assert code == 1
+            assert err.endswith("error: the terminal is gone\n")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.ckpt", "x.ckpt.old"]
+    assert (tmp_path / "x.ckpt").read_bytes() != b""
+    (tmp_path / "x.ckpt.old").rename(tmp_path / "x.ckpt")
+    code, _, err = run(*command, "--steps", 5, "--resume", "-o", tmp_path / "x")
+    assert code == 0, err
+    assert "step 1/5" not in err and "step 2/5" in err
+
+
+def test_a_run_without_a_finished_step_leaves_nothing(run, tmp_path, command, monkeypatch):
+    def fail(*arguments):
+        raise OSError("no step ends")
+
+    monkeypatch.setattr("domainvec.adaptation.session.Session._terms", fail)
+    code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
+    assert code == 1
+    assert err.endswith("error: no step ends\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_known_before_the_training(run, tmp_path, command, monkeypatch):
+    monkeypatch.setattr("domainvec.adaptation.session.Session._terms", lambda *_: pytest.fail("it trains"))
+    (tmp_path / "file").touch()
+    code, _, err = run(*command, "-o", tmp_path / "file" / "x")
+    assert code == 1
+    assert err.startswith(f"error: {tmp_path / 'file'}") and err.count("\n") == 1
+    code, _, err = run(*command, "-o", tmp_path / ("x" * 300))
+    assert code == 1
+    assert "File name too long" in err and err.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def with_target(command, text):
@@ -165,7 +174,7 @@ def test_another_parameterization_in_some_layers(run, tmp_path, command, tiny_ge
     assert code == 0, err
     domain = Domain.load(tmp_path / "x.safetensors", generator=tiny_generator)
     assert domain.metadata["parameterization"] == "lora:2"
-    assert domain.metadata["settings"]["layers"] == "coarse"
+    assert domain.metadata["training"]["layers"] == "coarse"
     changed = [bool(change.any()) for change in domain.weight_changes.values()]
     assert changed == [True] * 4 + [False]
 
@@ -180,7 +189,13 @@ def test_a_sparse_domain_says_how_much_of_it_is_left(run, tmp_path, command):
 
 @pytest.mark.filterwarnings("always")
 def test_unknown_words_are_said_in_one_line(run, tmp_path, command):
-    code, _, err = run(*with_target(command, "a xylophone"), "--steps", 1, "-o", tmp_path / "x")
+    unknown = with_target(command, "a xylophone")
+    code, _, err = run(*unknown, "--steps", 1, "-o", tmp_path / "x")
+    assert code == 1
+    assert err.startswith("error: tiny-clip knows no word of the target 'a xylophone'")
+    assert "--allow-unknown" in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    code, _, err = run(*unknown, "--allow-unknown", "--steps", 1, "-o", tmp_path / "x")
     assert code == 0, err
     warned = [line for line in err.splitlines() if "xylophone" in line]
     assert len(warned) == 1
@@ -201,12 +216,15 @@ def test_the_bar_of_a_terminal(monkeypatch, capsys):
 
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with step_progress(40) as report:
-        report(21, 0.5)
-        report(40, 0.25)
+    with step_progress() as report:
+        report("inverting", 5, 5, 0.75)
+        report("training", 21, 40, 0.5)
+        report("training", 40, 40, 0.25)
     err = capsys.readouterr().err
-    assert "40/40" in err
+    assert "training" in err and "40/40" in err
     assert "loss 0.250" in err
+    last = err[err.rindex("training") :]
+    assert "inverting" not in last and "left" in last
 
 
 def test_the_bundled_models(run, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import domainvec
 from domainvec.cli.app import main
 
-COMMANDS = ("adapt", "generate", "mix", "info", "convert", "export", "evaluate")
+COMMANDS = ("adapt", "adapt-many", "generate", "mix", "info", "convert", "export", "evaluate")
 
 
 def test_help_in_a_process(start):
@@ -54,6 +54,7 @@ def test_version(run):
         (["paint"], "No such command 'paint'"),
         (["adapt"], "give a text, --to-image FILE or --to-images FOLDER"),
         (["adapt", "--to", "x", "--colour"], "No such option: --colour"),
+        (["adapt", "--to", " "], "the text is empty"),
         (["adapt", "--to", "x", "--steps", "0"], "'0' is neither a number from 1 nor auto"),
         (["adapt", "--to", "x", "--steps", "many"], "'many' is neither a number from 1 nor auto"),
         (["adapt", "--to", "x", "-o", "x.png"], "name it x.safetensors"),
@@ -94,7 +95,7 @@ def test_wrong_usage_is_2(run, arguments, says):
         ["adapt", "{generator}", "--to", "x", "--encoder", "{generator}"],
         ["adapt", "{generator}", "--to", "a zombie", "--encoder", "{encoder}", "--parameterization", "y"],
         ["adapt", "{generator}", "--to", "a zombie", "--encoder", "{encoder}", "--learning-rate", "-1"],
-        ["adapt", "{generator}", "--to", "", "--encoder", "{encoder}"],
+        ["adapt", "{generator}", "--to", "a zombie", "--from", "", "--encoder", "{encoder}"],
         ["adapt", "{generator}", "--to", "a photo", "--encoder", "{encoder}"],
     ],
 )

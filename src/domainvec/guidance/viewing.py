@@ -223,7 +223,7 @@ class AdaptedBatch:
         self._rows = slice(None)
         self._rng = torch.Generator()
         self._rng.set_state(source.rng_state)
-        self._crops: list[Tensor] | None = None
+        self._crops: list[Tensor] = []
         self._embedded: dict[int, list[Tensor]] = {}
         self._tokens: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -273,8 +273,8 @@ class AdaptedBatch:
     def _embeddings(self, encoder: int) -> list[Tensor]:
         if encoder not in self._embedded:
             with self._autocast or _float32(self.images):
-                if self._crops is None:
-                    self._crops = self.viewer.crops(self.shown, self._rng)
+                if not self._crops:  # Filled in place: parts of the batch share them.
+                    self._crops += self.viewer.crops(self.shown, self._rng)
                     if self.viewer.whole and self.viewer.token_depth is not None:
                         del self._crops[0]  # Embedded along with the tokens.
                 self._embedded[encoder] = encode_crops(self.viewer.encoders[encoder], self._crops)
