@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from domainvec.encoders.model_files import fetch_model, read_json, require_clip, require_model_files
+from domainvec.encoders.model_files import (
+    fetch_model,
+    locate,
+    read_json,
+    require_clip,
+    require_model_files,
+)
 from domainvec.encoders.preprocessing import Preprocessing
 from domainvec.encoders.prompts import WORD
 from domainvec.encoders.vision_transformer import VisionTransformer
+from domainvec.encoders.vocabulary import read_vocabulary
 from domainvec.errors import EncoderError, InputError
-from domainvec.files import BUNDLED_FOLDER
 
 if TYPE_CHECKING:
     from domainvec.guidance.settings import Guidance
@@ -45,7 +50,6 @@ class Encoder:
         name: what messages and domain files call it.
         guidance: the guidance that suits it, if it is known.
         vocabulary: what it was taught, if that is known: the phrases of each domain by its name.
-        attributes: the same of attributes, such as hair.
     """
 
     def __init__(
@@ -57,7 +61,6 @@ class Encoder:
         name: str = "encoder",
         guidance: Guidance | None = None,
         vocabulary: Mapping[str, Sequence[str]] | None = None,
-        attributes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
         self._vision_transformers: dict[torch.dtype, VisionTransformer] = {}
@@ -66,7 +69,6 @@ class Encoder:
         self.name = name
         self.guidance = guidance
         self.vocabulary = None if vocabulary is None else MappingProxyType(dict(vocabulary))
-        self.attributes = None if attributes is None else MappingProxyType(dict(attributes))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: torch.device | str | None = None) -> Encoder:
@@ -85,7 +87,7 @@ class Encoder:
             EncoderError: if there is no such encoder, it cannot be fetched, or it is not a complete CLIP
                 model whose parts fit together.
         """
-        location, name, is_local = _locate(name_or_path)
+        location, name, is_local = locate(name_or_path)
         folder = Path(location) if is_local else fetch_model(name)
         with _quiet():
             encoder = cls._load(folder, name, is_local)
@@ -123,15 +125,14 @@ class Encoder:
             guidance = None if plain_guidance is None else Guidance.from_dict(plain_guidance)
         except InputError as error:
             raise EncoderError(f"the guidance.json of {name} is not valid: {error}") from error
-        vocabulary = read_json(folder, name, "vocabulary.json") if is_local else None
+        vocabulary = read_vocabulary(folder, name) if is_local else None
         encoder = cls(
             model,
             tokenizer,
             Preprocessing.from_dict(processor),
             name=name,
             guidance=guidance,
-            vocabulary=_phrases(vocabulary, name, "domains"),
-            attributes=_phrases(vocabulary, name, "attributes"),
+            vocabulary=None if vocabulary is None else vocabulary["domains"],
         )
         encoder._check()
         return encoder
@@ -344,27 +345,6 @@ def _unit(output: Any) -> Tensor:  # noqa: ANN401
     return F.normalize(features.float(), dim=-1)
 
 
-def _locate(name_or_path: str | Path) -> tuple[str, str, bool]:
-    """Return (where transformers should look, the name, whether that is a local folder)."""
-    given = str(name_or_path)
-    bundled = sorted(path.parent.name for path in BUNDLED_FOLDER.glob("*/tokenizer.json"))
-    if given in bundled:
-        return str(BUNDLED_FOLDER / given), given, True
-    folder = Path(given).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise EncoderError(
-                f"the folder {given} has no config.json; expected a CLIP model saved by transformers"
-            )
-        return str(folder), folder.resolve().name, True
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", given) and not folder.exists():
-        return given, given, False
-    raise EncoderError(
-        f"no encoder {given!r}: it is neither bundled ({', '.join(bundled) or 'none is'}), nor a folder, "
-        f"nor a Hugging Face id such as openai/clip-vit-base-patch32"
-    )
-
-
 def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
     """Run one step of loading; what transformers raises becomes an EncoderError."""
     try:
@@ -372,20 +352,6 @@ def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
     except Exception as error:  # transformers and what it calls raise their own kinds
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EncoderError(f"cannot load the encoder {name}: {reason}") from error
-
-
-def _phrases(vocabulary: dict[str, Any] | None, name: str, part: str) -> dict[str, tuple[str, ...]] | None:
-    if vocabulary is None:
-        return None
-    named = vocabulary.get(part, {} if part == "attributes" else None)
-    if not isinstance(named, dict) or not all(
-        isinstance(phrases, list) and phrases and all(isinstance(phrase, str) for phrase in phrases)
-        for phrases in named.values()
-    ):
-        raise EncoderError(
-            f'the vocabulary.json of {name} is not valid; expected "{part}" with lists of phrases by name'
-        )
-    return {key: tuple(phrases) for key, phrases in named.items()}
 
 
 @contextmanager
