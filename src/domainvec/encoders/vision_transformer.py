@@ -94,8 +94,8 @@ class VisionTransformer:
         side = self._image_size
         if pixels.dim() != 4 or pixels.shape[1:] != (3, side, side):
             raise ShapeError(
-                f"pixels have shape {tuple(pixels.shape)}; the vision transformer takes (N, 3, {side}, {side}): "
-                f"give square pictures, or preprocessing that crops them"
+                f"pixels have shape {tuple(pixels.shape)}; the vision transformer takes (N, 3, {side}, "
+                f"{side}): give square pictures, or preprocessing that crops them"
             )
         with torch.autocast(pixels.device.type, enabled=False):
             return self._forward(pixels.float(), depth)
