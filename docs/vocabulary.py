@@ -41,7 +41,8 @@ def page() -> str:
 
 `faces-clip` and `faces-clip-robust` are small: they were taught the words of the face world's captions,
 {len(vocabulary())} of them, and no others. With these they follow synonyms, word orders and compositions.
-This page is written from the grammar that taught them, by `python docs/vocabulary.py`.
+This page is written from the grammar that taught them, by `python docs/vocabulary.py`;
+`domainvec words` lists the same in a terminal.
 
 ## Domains
 

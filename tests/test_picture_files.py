@@ -107,7 +107,7 @@ def test_grey_alpha_and_small_ones(tmp_path):
     deep = np.full((8, 8), 40000, np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     picture = PictureFile.read(tmp_path / "deep.png")
-    assert "its values 0 to 65,535 brought to 8 bits" in picture.describe(8)
+    assert "values 0 to 65,535 scaled to 8 bits" in picture.describe(8)
     assert picture.square(8).mean() == pytest.approx(40000 / 65535 * 2 - 1, abs=0.01)
 
 
@@ -126,19 +126,19 @@ RAMP = np.linspace(0, 1, 256).reshape(16, 16)
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (RAMP.astype(np.float32), "its values 0 to 1 brought to 8 bits"),
-        ((RAMP * 2 - 1).astype(np.float32), "its values -1 to 1 brought to 8 bits"),
-        ((RAMP * 255).astype(np.float32), "its values 0 to 255 brought to 8 bits"),
-        ((RAMP * 3.5).astype(np.float32), "its values 0 to 3.5 brought to 8 bits"),
-        ((RAMP * 65535).astype(np.float32), "its values 0 to 65,535 brought to 8 bits"),
-        ((RAMP * 255).astype(np.uint16), "its values 0 to 255 brought to 8 bits"),
-        ((RAMP * 1023).astype(np.uint16), "its values 0 to 1,023 brought to 8 bits"),
-        ((RAMP * 4095).astype(np.uint16), "its values 0 to 4,095 brought to 8 bits"),
-        ((RAMP * 16383).astype(np.uint16), "its values 0 to 16,383 brought to 8 bits"),
-        ((RAMP * 65535).astype(np.uint16), "its values 0 to 65,535 brought to 8 bits"),
-        ((RAMP * 65535).astype(">u2"), "its values 0 to 65,535 brought to 8 bits"),
-        ((RAMP * 2**24).astype(np.int32), "its values 0 to 16,777,216 brought to 8 bits"),
-        ((RAMP * 1000 - 500).astype(np.int32), "its values -500 to 500 brought to 8 bits"),
+        (RAMP.astype(np.float32), "values 0 to 1 scaled to 8 bits"),
+        ((RAMP * 2 - 1).astype(np.float32), "values -1 to 1 scaled to 8 bits"),
+        ((RAMP * 255).astype(np.float32), "values 0 to 255 scaled to 8 bits"),
+        ((RAMP * 3.5).astype(np.float32), "values 0 to 3.5 scaled to 8 bits"),
+        ((RAMP * 65535).astype(np.float32), "values 0 to 65,535 scaled to 8 bits"),
+        ((RAMP * 255).astype(np.uint16), "values 0 to 255 scaled to 8 bits"),
+        ((RAMP * 1023).astype(np.uint16), "values 0 to 1,023 scaled to 8 bits"),
+        ((RAMP * 4095).astype(np.uint16), "values 0 to 4,095 scaled to 8 bits"),
+        ((RAMP * 16383).astype(np.uint16), "values 0 to 16,383 scaled to 8 bits"),
+        ((RAMP * 65535).astype(np.uint16), "values 0 to 65,535 scaled to 8 bits"),
+        ((RAMP * 65535).astype(">u2"), "values 0 to 65,535 scaled to 8 bits"),
+        ((RAMP * 2**24).astype(np.int32), "values 0 to 16,777,216 scaled to 8 bits"),
+        ((RAMP * 1000 - 500).astype(np.int32), "values -500 to 500 scaled to 8 bits"),
     ],
 )
 def test_values_are_scaled_by_their_range(tmp_path, values, said):
@@ -172,7 +172,7 @@ def test_embedded_profiles_are_converted_to_srgb(tmp_path, mode):
     assert np.abs(np.asarray(stored).astype(int) - np.asarray(wanted)).max() > 10
     stored.convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / "wide.png", icc_profile=profile())
     picture = PictureFile.read(tmp_path / "wide.png")
-    assert "its colours brought from wide to sRGB" in picture.notes
+    assert "converted from wide to sRGB" in picture.notes
     assert np.abs(np.asarray(picture.picture).astype(int) - np.asarray(wanted)).max() <= 3
 
 
@@ -181,7 +181,7 @@ def test_a_grey_profile_is_followed_too(tmp_path):
         tmp_path / "grey.png", icc_profile=profile("linear", gamma=1, space=b"GRAY")
     )
     picture = PictureFile.read(tmp_path / "grey.png")
-    assert "its colours brought from linear to sRGB" in picture.notes
+    assert "converted from linear to sRGB" in picture.notes
     assert picture.picture.getpixel((0, 0)) == pytest.approx((188,) * 3, abs=1)
     Image.new("L", (8, 8), 128).save(tmp_path / "grey.png", icc_profile=profile(gamma=1))
     assert PictureFile.read(tmp_path / "grey.png").picture.getpixel((0, 0)) == pytest.approx(
@@ -202,7 +202,7 @@ def test_a_broken_profile_is_ignored_and_said(tmp_path, broken):
     Image.new("RGB", (8, 8), (10, 200, 30)).save(tmp_path / "odd.png", icc_profile=broken)
     picture = PictureFile.read(tmp_path / "odd.png")
     assert picture.picture.getpixel((0, 0)) == (10, 200, 30)
-    assert any(note.startswith("its colour profile is ignored (") for note in picture.notes)
+    assert any(note.startswith("colour profile ignored (") for note in picture.notes)
 
 
 def test_cielab_is_converted(tmp_path):

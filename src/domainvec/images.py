@@ -1,4 +1,4 @@
-"""Pictures: float32 NCHW RGB tensors about [-1, 1], to and from 8 bits, in grids, in files."""
+"""Images as float32 NCHW RGB tensors, nominally in [-1, 1]: to and from 8 bits, grids, PNG files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLAIN = {"×": "x", "−": "-", "→": ">"}
 
 
 def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
-    """Turn images into 8-bit pixels, rounded and clipped.
+    """Convert images to 8-bit pixels, rounded and clipped.
 
     Args:
         images: (N, 3, H, W) of any float type and device, -1 black, 1 white.
@@ -39,7 +39,7 @@ def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def from_uint8(array: npt.NDArray[np.uint8]) -> Tensor:
-    """Turn 8-bit pixels into images.
+    """Convert 8-bit pixels to images.
 
     Args:
         array: (N, H, W, 3) or (H, W, 3) uint8.
@@ -55,14 +55,14 @@ def from_uint8(array: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def grid(rows: Sequence[Tensor], scale: float = 1, labels: Sequence[str] | None = None) -> Image.Image:
-    """Lay rows of images out on a white sheet, one row of the sheet for each tensor.
+    """Arrange images in a grid on white, one row for each tensor.
 
     Args:
-        rows: tensors (N, 3, H, W) as for `to_uint8`; rows may differ in N, not in H and W.
-        scale: how many times larger to show each picture; below 1 shrinks them.
-        labels: a line of text above each row, one for each row; "" leaves the row without.
+        rows: tensors (N, 3, H, W) as for `to_uint8`; N may differ between rows.
+        scale: factor to resize each image by.
+        labels: a line of text above each row; "" for none.
 
-    Returns: the sheet, RGB.
+    Returns: the grid, RGB.
 
     Raises:
         ShapeError: if there is nothing to show, or the sizes of the pictures differ.
@@ -125,7 +125,7 @@ def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str) -> None:
 
 
 def _drawable(character: str, font: Any) -> str:  # noqa: ANN401 -- one of two classes, by how Pillow was built
-    """Replace what the font has no glyph for by its plain form: × by x, é by e, else by a question mark."""
+    """Replace a character that the font lacks by its plain form, such as × by x or é by e, or else by "?"."""
     plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character)[0]
     return next((each for each in (character, plain) if _has_glyph(each, font)), "?")
 

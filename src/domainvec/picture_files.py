@@ -1,4 +1,4 @@
-"""Picture files as people have them, of any size, colour mode and colour space, read as 8-bit sRGB."""
+"""Picture files of any size, colour mode and colour space, read as 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from torch import Tensor
 from domainvec.errors import InputError
 from domainvec.images import from_uint8
 
-_AVIF = ("AVIF",) if find_spec("PIL._avif") else ()  # since Pillow 11.3, and not in all builds
+_AVIF = ("AVIF",) if find_spec("PIL._avif") else ()  # Pillow 11.3 or newer, but not every build
 # Formats that are pixels and nothing else: others, such as EPS, would start programs.
 FORMATS = ("PNG", "JPEG", "WEBP", *_AVIF, "BMP", "GIF", "TIFF", "PPM")
 MOST_PIXELS = 2**28
-"""Larger files are refused: one of 268 megapixels takes 1 to 2 GiB while it is read, a JPEG less."""
+"""Larger files are refused; decoding one of 268 megapixels takes 1 to 2 GiB, a JPEG less."""
 
 _KEPT_SIDE = 2048  # what is kept of the shorter side: twice that of the largest generators
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -56,11 +56,11 @@ _LOCK = threading.RLock()
 
 @dataclass(frozen=True)
 class PictureFile:
-    """One picture: its pixels, RGB and upright, and what was done to have them.
+    """A picture as upright 8-bit sRGB, and what was done to get there.
 
     Attributes:
-        path: where it was read.
-        picture: RGB; reduced by a whole number where the shorter side is 4096 px or more.
+        path: the file.
+        picture: RGB; reduced by a whole number if its shorter side is 4096 px or more.
         size: width and height in the file, upright, pixels.
         notes: what was done, such as "turned as its EXIF says"; empty for a plain RGB picture.
     """
@@ -72,10 +72,10 @@ class PictureFile:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> PictureFile:
-        """Read a picture; it is turned as its EXIF says and laid on white where it is transparent.
+        """Read a picture.
 
-        Values of more than 8 bits, or in floating point, are scaled by their range, and colours with an
-        embedded profile are converted to sRGB.
+        The EXIF orientation is applied, transparency is composited onto white, an embedded colour profile is
+        converted to sRGB, and values of more than 8 bits or in floating point are scaled by their range.
 
         Raises:
             InputError: naming the file, if there is none, or it is no picture, broken, or too large.
@@ -90,11 +90,11 @@ class PictureFile:
             raise InputError(f"{path}: {error}") from error
 
     def square(self, side: int) -> Tensor:
-        """Cut to the central square and resample: (1, 3, side, side), [-1, 1]."""
+        """Crop to the central square and resample: (1, 3, side, side), [-1, 1]."""
         return from_uint8(_square(self.picture, side))
 
     def describe(self, side: int) -> str:
-        """One line for people: what the picture is, and what becomes of it in `square`."""
+        """Describe the picture, and what `square` does to it, in one line."""
         width, height = self.size
         shortest = min(width, height)
         done = list(self.notes)
@@ -110,7 +110,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """The pictures of a folder and of those in it; hidden files do not count.
+    """The pictures in a folder and its subfolders; hidden files are passed over.
 
     Attributes:
         folder: where.
@@ -124,7 +124,7 @@ class PictureFolder:
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str], least: int = 2) -> PictureFolder:
-        """Find out which of the files are pictures, by decoding each once.
+        """Find the files that are pictures, by decoding each once.
 
         Raises:
             InputError: if there is no such folder, or it has fewer than `least` pictures that can be read.
@@ -156,7 +156,7 @@ class PictureFolder:
         return len(self.files)
 
     def pictures(self, side: int, batch_size: int) -> Iterator[Tensor]:
-        """Give the pictures a batch at a time, cut and resampled, (N, 3, side, side) uint8.
+        """Yield the pictures in batches, cropped and resampled, (N, 3, side, side) uint8.
 
         Raises:
             InputError: if a file changed and can no longer be read.
@@ -174,7 +174,7 @@ def _decode(path: Path) -> PictureFile:
         InputError: if it is none, or is broken, or has too many pixels; the message does not name the file.
     """
     try:
-        # Pillow maps a file that is given by its name into memory, and then turns TIFFs wrongly.
+        # Given a name, Pillow may map the file into memory, and then transposes TIFFs wrongly.
         with _limit(MOST_PIXELS), path.open("rb") as opened, Image.open(opened, formats=FORMATS) as file:
             (width, height), mode = file.size, file.mode
             count = getattr(file, "n_frames", 1)
@@ -186,7 +186,7 @@ def _decode(path: Path) -> PictureFile:
                 width, height = height, width
             if picture.mode in ("I", "F"):
                 picture, values = _eight_bits(picture)
-                notes.append(f"its values {values} brought to 8 bits")
+                notes.append(f"values {values} scaled to 8 bits")
             if mode not in ("RGB", "RGBA"):
                 notes.append(f"{_MODES.get(mode.partition(';')[0], mode)}, made RGB")
             return PictureFile(path, _rgb(picture, notes), (width, height), tuple(notes))
@@ -206,7 +206,7 @@ def _decode(path: Path) -> PictureFile:
 
 @contextmanager
 def _limit(pixels: int) -> Iterator[None]:
-    """Have Pillow refuse larger pictures, in place of its own limit, which phones exceed."""
+    """Replace Pillow's own limit on pixels, which photos of phones exceed."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as odd EXIF data; the pixels are what counts
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -218,7 +218,7 @@ def _limit(pixels: int) -> Iterator[None]:
 
 
 def _reduced(file: Image.Image) -> Image.Image:
-    """Load no more than is needed, upright, in one of the modes L, LA, RGB, RGBA, CMYK, LAB, I and F."""
+    """Decode upright, no larger than needed, in one of the modes L, LA, RGB, RGBA, CMYK, LAB, I and F."""
     file.draft(None, (_KEPT_SIDE, _KEPT_SIDE))  # A JPEG is decoded at a half, a quarter or an eighth.
     ImageOps.exif_transpose(file, in_place=True)
     if file.mode.startswith("I;"):
@@ -235,10 +235,10 @@ def _reduced(file: Image.Image) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> tuple[Image.Image, str]:
-    """Scale integers or floating point by the range that they fill, and name that range.
+    """Scale integers or floating point to 8 bits, and name the range that was scaled.
 
-    Files seldom say whether 16 bits hold 10, 12 or 16, or whether white is 1 or 255; the range is the
-    smallest of the usual ones that holds the greatest value, or the values' own if none is near.
+    Files seldom say whether 16 bits hold 10, 12 or 16, or whether white is 1 or 255. The range is the
+    smallest common one that holds the greatest value, or that of the values themselves if none is near.
     """
     values = np.asarray(picture, np.float32)
     if not np.isfinite(values).all():
@@ -253,7 +253,7 @@ def _eight_bits(picture: Image.Image) -> tuple[Image.Image, str]:
 
 
 def _rgb(picture: Image.Image, notes: list[str]) -> Image.Image:
-    """Convert to sRGB, opaque; what had to be done is appended to the notes."""
+    """Convert to opaque sRGB, and append what was done to the notes."""
     alpha = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else None
     if alpha is not None:
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
@@ -268,7 +268,7 @@ def _rgb(picture: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _srgb(picture: Image.Image, notes: list[str]) -> Image.Image:
-    """Convert to sRGB, by the embedded profile if there is one that can be read."""
+    """Convert to sRGB, from the embedded profile if there is a valid one."""
     is_lab, embedded = picture.mode == "LAB", picture.info.get("icc_profile")
     if not is_lab and not embedded:
         return picture.convert("RGB")
@@ -285,7 +285,7 @@ def _srgb(picture: Image.Image, notes: list[str]) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ImportError) as error:  # ImportError: a Pillow without LittleCMS
         if is_lab:
             raise
-        notes.append(f"its colour profile is ignored ({error})")
+        notes.append(f"colour profile ignored ({error})")
         return picture.convert("RGB")
     if is_lab:
         return converted
@@ -293,7 +293,7 @@ def _srgb(picture: Image.Image, notes: list[str]) -> Image.Image:
     if _greatest(ImageChops.difference(converted, plain)) <= _SAME:
         return plain
     name = " ".join(ImageCms.getProfileDescription(source).split())[:60]
-    notes.append(f"its colours brought from {name or 'their profile'} to sRGB")
+    notes.append(f"converted from {name or 'its colour profile'} to sRGB")
     return converted
 
 
@@ -302,7 +302,7 @@ def _greatest(picture: Image.Image) -> int:
 
 
 def _what_is(path: Path) -> str:
-    """Say what a file is that no decoder knows, by its first bytes."""
+    """Name the format of a file that no decoder accepts, by its first bytes."""
     with path.open("rb") as file:
         start = file.read(64)
     for signature, name in _SIGNATURES.items():
@@ -317,5 +317,5 @@ def _what_is(path: Path) -> str:
 
 
 def _square(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:
-    """Cut to the central square and resample: (side, side, 3)."""
+    """Crop to the central square and resample: (side, side, 3)."""
     return np.array(ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS))

@@ -164,7 +164,7 @@ def test_broken_files_are_refused(tmp_path, generator, encoder) -> None:
     for broken in (b"", content[:50], content[:-4], b"<html>" * 100, domain.read_bytes()):
         checkpoint.write_bytes(broken)
         with pytest.raises(
-            AdaptationError, match="run.ckpt: not a checkpoint of an adaptation, or a broken one"
+            AdaptationError, match=r"run\.ckpt: not a checkpoint of an adaptation, or a broken one"
         ):
             dv.adapt(generator, encoder, "red", checkpoint=checkpoint, resume=True, **QUICK)
 
@@ -185,7 +185,7 @@ def test_numbers_that_cannot_be_are_refused(tmp_path, generator, encoder) -> Non
     }
     for name, value in broken.items():
         Checkpoint({**kept.state, name: value}, kept.history).save(checkpoint, identity)
-        with pytest.raises(AdaptationError, match="run.ckpt: a broken checkpoint; start without resuming"):
+        with pytest.raises(AdaptationError, match=r"run\.ckpt: a broken checkpoint; start without resuming"):
             dv.Session(generator, encoder, dv.Text("red"), resume=True, **options)
     for value in (vector[1:], vector.double()):
         Checkpoint({**kept.state, "learnable.vector": value}, kept.history).save(checkpoint, identity)

@@ -245,7 +245,7 @@ def test_something_has_to_see_the_pictures(generator, few) -> None:
     with pytest.raises(InputError, match="resemblance and distance consistency need an encoder"):
         dv.adapt(generator, [], target(few, guidance=FewShotGuidance(resemblance=1)))
     seen = dv.Pictures(few, guidance=FewShotGuidance(pairs=1), inversion=Inversion(features=1))
-    with pytest.raises(InputError, match="features of inversions, .* need an encoder"):
+    with pytest.raises(InputError, match=r"features of inversions, .* need an encoder"):
         dv.adapt(generator, [], seen)
 
 

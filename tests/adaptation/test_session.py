@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -80,7 +81,7 @@ def test_each_step_tells_how_far_the_session_is(generator, encoder) -> None:
     assert [(each.step, each.loss, each.terms) for each in seen] == losses(session.result())
     vectors = [progress.domain.vector for progress in seen]
     assert not any(vector.requires_grad for vector in vectors)
-    assert all(not torch.equal(*pair) for pair in zip(vectors, vectors[1:], strict=False))
+    assert all(not torch.equal(*pair) for pair in pairwise(vectors))
     assert torch.equal(vectors[-1].half().float(), session.result().domain.vector)
     assert list(session) == [] and session.step == 6
 

@@ -154,15 +154,6 @@ def test_the_vocabulary_comes_with_the_folder(copied_folder):
     assert Encoder.from_pretrained(copied_folder).vocabulary == {"zombie": ("zombie", "undead person")}
 
 
-def test_attributes_come_with_the_vocabulary(copied_folder):
-    assert Encoder.from_pretrained(copied_folder).attributes is None
-    vocabulary = {"domains": {"ink": ["ink drawing"]}, "attributes": {"hair": ["curls"]}}
-    (copied_folder / "vocabulary.json").write_text(json.dumps(vocabulary))
-    assert Encoder.from_pretrained(copied_folder).attributes == {"hair": ("curls",)}
-    (copied_folder / "vocabulary.json").write_text('{"domains": {}}')
-    assert Encoder.from_pretrained(copied_folder).attributes == {}
-
-
 def test_words(encoder):
     assert {"a", "photo", "zombie"} < encoder.words and not {"[PAD]", "[UNK]", "dragon"} & encoder.words
     assert all(encoder.unknown_words(word) == [] for word in encoder.words)

@@ -1,4 +1,4 @@
-"""Random images, an encoder that takes no time, and the losses of a text without an adaptation around them."""
+"""Random images, an encoder that takes no time, and the losses of a text without an adaptation."""
 
 from __future__ import annotations
 

@@ -146,23 +146,23 @@ def test_losses_are_those_of_images_embedded_before(guidance):
 
 
 def test_missing_source_images_are_named():
-    encoders = [LinearEncoder()]
-    viewer = Viewer(encoders, PUBLISHED, Needs(views=True))
-    kept = viewer.precompute(pictures(2), rng=seeded())
-    assert viewer.source_batch(None, rng=seeded(), precomputed=kept).images is None
+    encoder = LinearEncoder()
+    published = Viewer([encoder], PUBLISHED, Needs(views=True))
+    comparing = Viewer([encoder], PUBLISHED, Needs(views=True, source_images=True))
+    robust = Viewer([encoder], FACES, Needs(views=True))
+    kept = published.precompute(pictures(2), rng=seeded())
+    source = published.source_batch(None, rng=seeded(), precomputed=kept)
+    assert source.images is None
     for viewer, known in (
-        (viewer, ()),
-        (Viewer(encoders, FACES, Needs(views=True)), ()),
-        (Viewer(encoders, FACES, Needs(views=True)), Viewer(encoders, FACES, Needs(views=True)).precompute(
-            pictures(2), rng=seeded())),
-        (Viewer(encoders, PUBLISHED, Needs(views=True, source_images=True)), kept),
-    ):  # fmt: skip
+        (published, ()),
+        (comparing, kept),
+        (robust, ()),
+        (robust, robust.precompute(pictures(2), rng=seeded())),
+    ):
         with pytest.raises(InputError, match="the guidance compares source images: pass them"):
             viewer.source_batch(None, rng=seeded(), precomputed=known)
-    alone = Viewer(encoders, PUBLISHED, Needs(views=True))
-    batch = alone.adapted_batch(pictures(1), alone.source_batch(None, rng=seeded(), precomputed=kept))
     with pytest.raises(InputError, match="the guidance compares source images: pass them"):
-        _ = batch.source_images
+        _ = published.adapted_batch(pictures(1), source).source_images
 
 
 def test_needs_add_up():

@@ -20,6 +20,7 @@ from domainvec.cli.generate import generate
 from domainvec.cli.help import GroupedCommand
 from domainvec.cli.info import info
 from domainvec.cli.mix import mix
+from domainvec.cli.words import words
 from domainvec.errors import DomainVecError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command(short_help="Say what a checkpoint or a domain file is.")(info)
 app.command(short_help="Convert a checkpoint to another form.")(convert)
 app.command(short_help="Measure domains: a table, JSON, a page with pictures.")(evaluate)
 app.command(short_help="Write a generator with a domain merged into its weights.")(export)
+app.command(short_help="List the words that encoders know, by domain.")(words)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,9 +1,8 @@
-"""The one encoder class: a CLIP model of transformers, frozen, that embeds pictures and texts."""
+"""The image-text encoder: a frozen CLIP model of transformers."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from domainvec.encoders.model_files import fetch_model, read_json, require_clip, require_model_files
+from domainvec.encoders.model_files import (
+    fetch_model,
+    locate,
+    read_json,
+    require_clip,
+    require_model_files,
+)
 from domainvec.encoders.preprocessing import Preprocessing
 from domainvec.encoders.prompts import WORD
 from domainvec.encoders.vision_transformer import VisionTransformer
+from domainvec.encoders.vocabulary import read_vocabulary
 from domainvec.errors import EncoderError, InputError
-from domainvec.files import BUNDLED_FOLDER
 
 if TYPE_CHECKING:
     from domainvec.guidance.text import Guidance
@@ -30,22 +35,21 @@ _PROBES = 100  # how many tokens are tried to see whether a tokenizer tells text
 
 
 class UnknownWordsWarning(UserWarning):
-    """A text has words that an encoder was never taught; what they ask for will not be seen."""
+    """A text has words outside an encoder's vocabulary; they have no effect."""
 
 
 class Encoder:
-    """An image-text encoder of CLIP form (Radford et al. 2021, arXiv:2103.00020); its weights never change.
+    """A frozen image-text encoder: CLIP (Radford et al. 2021, arXiv:2103.00020).
 
     Most callers want `Encoder.from_pretrained`.
 
     Args:
-        model: a transformers `CLIPModel`; it is frozen and put in evaluation mode.
-        tokenizer: the transformers tokenizer that goes with it.
+        model: a transformers `CLIPModel`; it is frozen and set to evaluation mode.
+        tokenizer: its transformers tokenizer.
         preprocessing: how images are prepared for its vision transformer.
-        name: what messages and domain files call it.
-        guidance: the guidance that suits it, if it is known.
-        vocabulary: what it was taught, if that is known: the phrases of each domain by its name.
-        attributes: the same of attributes, such as hair.
+        name: used in messages and domain files.
+        guidance: the guidance that suits it, if known.
+        vocabulary: what it was trained on, if known: the phrases of each domain, by name.
     """
 
     def __init__(
@@ -57,7 +61,6 @@ class Encoder:
         name: str = "encoder",
         guidance: Guidance | None = None,
         vocabulary: Mapping[str, Sequence[str]] | None = None,
-        attributes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._model = model.float().eval().requires_grad_(False)
         self._vision_transformers: dict[torch.dtype, VisionTransformer] = {}
@@ -66,7 +69,6 @@ class Encoder:
         self.name = name
         self.guidance = guidance
         self.vocabulary = None if vocabulary is None else MappingProxyType(dict(vocabulary))
-        self.attributes = None if attributes is None else MappingProxyType(dict(attributes))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: torch.device | str | None = None) -> Encoder:
@@ -79,13 +81,13 @@ class Encoder:
 
         Args:
             name_or_path: such as "faces-clip", "my/folder" or "openai/clip-vit-base-patch32".
-            device: where to compute; the CPU if None.
+            device: the CPU if None.
 
         Raises:
             EncoderError: if there is no such encoder, it cannot be fetched, or it is not a complete CLIP
                 model whose parts fit together.
         """
-        location, name, is_local = _locate(name_or_path)
+        location, name, is_local = locate(name_or_path)
         folder = Path(location) if is_local else fetch_model(name)
         with _quiet():
             encoder = cls._load(folder, name, is_local)
@@ -123,24 +125,20 @@ class Encoder:
             guidance = None if plain_guidance is None else Guidance.from_dict(plain_guidance)
         except InputError as error:
             raise EncoderError(f"the guidance.json of {name} is not valid: {error}") from error
-        vocabulary = read_json(folder, name, "vocabulary.json") if is_local else None
+        vocabulary = read_vocabulary(folder, name) if is_local else None
         encoder = cls(
             model,
             tokenizer,
             Preprocessing.from_dict(processor),
             name=name,
             guidance=guidance,
-            vocabulary=_phrases(vocabulary, name, "domains"),
-            attributes=_phrases(vocabulary, name, "attributes"),
+            vocabulary=None if vocabulary is None else vocabulary["domains"],
         )
         encoder._check()
         return encoder
 
     def _check(self) -> None:
-        """See whether the parts are sound and fit together, so that no run fails for it later.
-
-        Raises: EncoderError if they do not.
-        """
+        """Raise EncoderError unless the parts are sound and fit together."""
         weights = list(self._model.named_parameters())
         broken = [key for key, weight in weights if not weight.isfinite().all()]
         if broken:
@@ -181,13 +179,13 @@ class Encoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the encoder computes."""
+        """Device of the weights."""
         device: torch.device = self._model.logit_scale.device
         return device
 
     @property
     def embedding_dim(self) -> int:
-        """Width D of the embeddings."""
+        """Dimension D of the embeddings."""
         return int(self._model.config.projection_dim)
 
     @property
@@ -208,10 +206,10 @@ class Encoder:
         return digest.hexdigest()[:16]
 
     def encode_images(self, images: Tensor) -> Tensor:
-        """Embed pictures.
+        """Embed images.
 
         Args:
-            images: (N, 3, H, W) of any resolution, about [-1, 1].
+            images: (N, 3, H, W) of any resolution, nominally in [-1, 1].
 
         Returns:
             (N, D) float32 of unit length, differentiable in the images.
@@ -219,9 +217,9 @@ class Encoder:
         Raises:
             ShapeError: if the images are of another shape.
         """
-        return self._see(images)[0]
+        return self._encode(images)[0]
 
-    def _see(self, images: Tensor, depth: float = 0.0) -> tuple[Tensor, Tensor]:
+    def _encode(self, images: Tensor, depth: float = 0.0) -> tuple[Tensor, Tensor]:
         device = self.device
         low = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type) if low else torch.float32
@@ -231,27 +229,27 @@ class Encoder:
         return _unit(features), tokens
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
-        """Embed pictures, and give what the encoder sees in each patch, in one pass.
+        """Embed images and return their patch tokens, in one pass.
 
         Args:
-            images: (N, 3, H, W) of any resolution, about [-1, 1].
-            depth: of the layer that the tokens come from, as a share of all layers: 0 are the patches
-                themselves.
+            images: (N, 3, H, W) of any resolution, nominally in [-1, 1].
+            depth: of the layer that the tokens come from, as a fraction of all layers; 0 for the patch
+                embeddings.
 
         Returns:
-            Embeddings, as `encode_images`; and tokens (N, T, C) float32, one for each patch. Both are
+            Embeddings, as from `encode_images`, and tokens (N, T, C) float32, one for each patch. Both are
             differentiable in the images.
 
         Raises:
             ShapeError: if the images are of another shape.
         """
-        return self._see(images, depth)
+        return self._encode(images, depth)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts.
 
-        Texts that are too long are cut, and words that the encoder was never taught count as unknown
-        (`unknown_words`); either is said in a warning.
+        Texts that are too long are truncated, and words outside the vocabulary count as unknown
+        (`unknown_words`); both cause a warning.
 
         Args:
             texts: N texts.
@@ -279,15 +277,15 @@ class Encoder:
 
     @cached_property
     def words(self) -> frozenset[str] | None:
-        """The words that it was taught, or None if its tokenizer spells out any word, as CLIP's own does."""
+        """The vocabulary, or None if the tokenizer splits words into parts, as CLIP's own does."""
         if type(self._tokenizer.backend_tokenizer.model).__name__ != "WordLevel":
             return None
         return frozenset(self._tokenizer.get_vocab()) - set(self._tokenizer.all_special_tokens)
 
     def unknown_words(self, text: str) -> list[str]:
-        """The words of a text that the encoder was never taught, each once, in their order.
+        """The words of a text that are not in the vocabulary, each once, in order.
 
-        CLIP's own tokenizer spells out every word, so to such an encoder none is unknown.
+        CLIP's own tokenizer splits words into parts, so no word is unknown to it.
         """
         (encoding,) = self._tokenize([text]).encodings or [None]
         return [] if encoding is None else self._unknown_words(text, encoding)
@@ -299,14 +297,14 @@ class Encoder:
 
     @property
     def _longest_text(self) -> int:
-        """In tokens."""
+        """In tokens, with the start and end tokens."""
         return int(self._model.config.text_config.max_position_embeddings)
 
     def _warn_of_losses(self, texts: Sequence[str], encodings: Sequence[Any]) -> None:
         cut = [text for text, encoding in zip(texts, encodings, strict=False) if encoding.overflowing]
         if cut:
             warnings.warn(
-                f"{self.name} reads {self._longest_text} tokens; {len(cut)} text(s) were cut, such as "
+                f"{self.name} reads {self._longest_text} tokens; {len(cut)} text(s) were truncated, such as "
                 f"{cut[0]!r}",
                 stacklevel=3,
             )
@@ -324,7 +322,7 @@ class Encoder:
 
     def _unknown_words(self, text: str, encoding: Any) -> list[str]:  # noqa: ANN401
         unknown_id = self._tokenizer.unk_token_id
-        # CLIP's own tokenizer has the end token stand for the unknown one, and needs none.
+        # CLIP's own tokenizer reuses the end token as the unknown one, and never needs it.
         if unknown_id is None or unknown_id == self._tokenizer.eos_token_id:
             return []
         spans = [(*span, token) for token, span in zip(encoding.ids, encoding.offsets, strict=True)]
@@ -332,7 +330,7 @@ class Encoder:
         words: dict[str, str] = {}
         for word in WORD.finditer(text, 0, read):
             tokens = [token for start, end, token in spans if start < word.end() and end > word.start()]
-            # A word in letters that the tokenizer drops has no token at all.
+            # A word in a script that the tokenizer drops has no token at all.
             if not tokens or unknown_id in tokens:
                 words.setdefault(word[0].lower(), word[0])
         return list(words.values())
@@ -344,29 +342,8 @@ def _unit(output: Any) -> Tensor:  # noqa: ANN401
     return F.normalize(features.float(), dim=-1)
 
 
-def _locate(name_or_path: str | Path) -> tuple[str, str, bool]:
-    """Return (where transformers should look, the name, whether that is a local folder)."""
-    given = str(name_or_path)
-    bundled = sorted(path.parent.name for path in BUNDLED_FOLDER.glob("*/tokenizer.json"))
-    if given in bundled:
-        return str(BUNDLED_FOLDER / given), given, True
-    folder = Path(given).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise EncoderError(
-                f"the folder {given} has no config.json; expected a CLIP model saved by transformers"
-            )
-        return str(folder), folder.resolve().name, True
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", given) and not folder.exists():
-        return given, given, False
-    raise EncoderError(
-        f"no encoder {given!r}: it is neither bundled ({', '.join(bundled) or 'none is'}), nor a folder, "
-        f"nor a Hugging Face id such as openai/clip-vit-base-patch32"
-    )
-
-
 def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
-    """Run one step of loading; what transformers raises becomes an EncoderError."""
+    """Run one step of loading and turn what transformers raises into an EncoderError."""
     try:
         return load()
     except Exception as error:  # transformers and what it calls raise their own kinds
@@ -374,23 +351,9 @@ def _attempt(name: str, load: Any) -> Any:  # noqa: ANN401
         raise EncoderError(f"cannot load the encoder {name}: {reason}") from error
 
 
-def _phrases(vocabulary: dict[str, Any] | None, name: str, part: str) -> dict[str, tuple[str, ...]] | None:
-    if vocabulary is None:
-        return None
-    named = vocabulary.get(part, {} if part == "attributes" else None)
-    if not isinstance(named, dict) or not all(
-        isinstance(phrases, list) and phrases and all(isinstance(phrase, str) for phrase in phrases)
-        for phrases in named.values()
-    ):
-        raise EncoderError(
-            f'the vocabulary.json of {name} is not valid; expected "{part}" with lists of phrases by name'
-        )
-    return {key: tuple(phrases) for key, phrases in named.items()}
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from showing a bar for a file that is read in a blink."""
+    """Hide the progress bars of transformers: loading takes an instant."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

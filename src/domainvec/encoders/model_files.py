@@ -1,17 +1,47 @@
-"""The files of a CLIP model: fetched from the Hugging Face hub, and checked before anything is loaded."""
+"""The files of a CLIP model: found, fetched from the Hugging Face hub, and checked before loading."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from domainvec.errors import EncoderError
+from domainvec.files import BUNDLED_FOLDER
 
 _HUB_TIMEOUT = 10  # seconds
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZERS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"})
 _LFS_POINTER = b"version https://git-lfs"
+
+
+def locate(name_or_path: str | Path) -> tuple[str, str, bool]:
+    """Find out what a name means: a bundled encoder, a folder, or a model of the Hugging Face hub.
+
+    Returns:
+        The folder, or the name at the hub; what messages call it; whether it is a folder.
+
+    Raises:
+        EncoderError: if it is none of them.
+    """
+    given = str(name_or_path)
+    bundled = sorted(path.parent.name for path in BUNDLED_FOLDER.glob("*/tokenizer.json"))
+    if given in bundled:
+        return str(BUNDLED_FOLDER / given), given, True
+    folder = Path(given).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise EncoderError(
+                f"the folder {given} has no config.json; expected a CLIP model saved by transformers"
+            )
+        return str(folder), folder.resolve().name, True
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", given) and not folder.exists():
+        return given, given, False
+    raise EncoderError(
+        f"no encoder {given!r}: it is neither bundled ({', '.join(bundled) or 'none is'}), nor a folder, "
+        f"nor a Hugging Face id such as openai/clip-vit-base-patch32"
+    )
 
 
 def fetch_model(name: str) -> Path:

@@ -20,18 +20,17 @@ _INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """Resize, centre crop and normalise, as a model's `preprocessor_config.json` says.
+    """Resize, centre crop and normalise, as a model's `preprocessor_config.json` specifies.
 
-    It equals the Pillow image processor of transformers up to the rounding to 8 bits that Pillow does after
-    the resize.
+    It matches the Pillow image processor of transformers up to Pillow's rounding to 8 bits after resizing.
 
     Attributes:
-        shortest_edge: side that the shorter edge is resized to, keeping the aspect, or None.
-        size: (height, width) to resize to, giving up the aspect, or None.
+        shortest_edge: length to resize the shorter edge to, keeping the aspect ratio, or None.
+        size: (height, width) to resize to, regardless of the aspect ratio, or None.
         crop: (height, width) of the centre crop, or None.
         interpolation: "bilinear" or "bicubic", antialiased.
-        mean: of each channel, on [0, 1].
-        std: of each channel, on [0, 1].
+        mean: of each channel, for pixels in [0, 1].
+        std: of each channel, for pixels in [0, 1].
     """
 
     shortest_edge: int | None = 224
@@ -46,7 +45,7 @@ class Preprocessing:
         """Read the values of a `preprocessor_config.json`.
 
         Raises:
-            EncoderError: for a value that this preprocessing cannot honour.
+            EncoderError: for a value that is not supported.
         """
         try:
             shortest_edge, size, crop = None, None, None
@@ -91,15 +90,15 @@ class Preprocessing:
 
     @property
     def output_size(self) -> tuple[int, int] | None:
-        """(height, width) that square pictures end up with, or None if they keep their own."""
+        """(height, width) of what comes of square images, or None if they keep their size."""
         edge = self.shortest_edge
         return self.crop or self.size or (None if edge is None else (edge, edge))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Prepare pictures of any resolution.
+        """Prepare images of any resolution.
 
         Args:
-            images: (N, 3, H, W), about [-1, 1].
+            images: (N, 3, H, W), nominally in [-1, 1].
 
         Returns:
             (N, 3, h, w) float32, normalised.

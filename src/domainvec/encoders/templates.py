@@ -229,12 +229,16 @@ def compose(prompt: str, templates: Sequence[str], verbatim: bool = False) -> li
         InputError: if the prompt has no word, or a template has not exactly one {}.
     """
     require_templates(templates)
-    determiner, noun = _split(prompt)
-    if not any(character.isalnum() for character in noun):
-        raise InputError(f"the prompt {prompt!r} names nothing; expected words such as 'a pencil sketch'")
+    require_prompt(prompt)
     if verbatim:
         return [template.replace("{}", prompt) for template in templates]
-    return [_fill(template, determiner, noun) for template in templates]
+    return [_fill(template, *_split(prompt)) for template in templates]
+
+
+def require_prompt(prompt: str) -> None:
+    """Raise InputError unless a prompt has a letter or a digit, of any script, besides a determiner."""
+    if not any(character.isalnum() for character in _split(prompt)[1]):
+        raise InputError(f"the prompt {prompt!r} names nothing; expected words such as 'a pencil sketch'")
 
 
 def require_templates(templates: Sequence[str]) -> None:
