@@ -121,6 +121,6 @@ def test_a_wrong_point_is_refused(z: np.ndarray):
 
 @pytest.mark.parametrize(("seed", "index", "name"), [(-1, 0, "seed"), (0, 2**64, "index")])
 def test_a_wrong_seed_is_refused(seed: int, index: int, name: str):
-    with pytest.raises(AttributeRangeError, match=f"{name} must lie between"):
+    with pytest.raises(AttributeRangeError, match=f"{name} must be from"):
         synthfaces.latent(seed, index)
     assert issubclass(AttributeRangeError, ValueError)

@@ -8,7 +8,15 @@ import pytest
 
 from synthfaces.articles import with_article
 from synthfaces.attributes import sample
-from synthfaces.captions import _MANNERS, _TINTS, _person, caption, describe_vocabulary, vocabulary, words
+from synthfaces.captions import (
+    _STYLE_PHRASES,
+    _MOOD_ADJECTIVES,
+    _person,
+    caption,
+    describe_vocabulary,
+    vocabulary,
+    words,
+)
 from synthfaces.domains import DOMAINS, compositions
 from synthfaces.errors import UnknownDomainError
 from synthfaces.styles import STYLES
@@ -97,7 +105,7 @@ def test_every_domain_is_named_in_short_and_in_long(name):
 )
 def test_a_composition_names_all_its_parts(name):
     for part in name.split("+"):
-        known = names(part) | set(_TINTS.get(part, ()))
+        known = names(part) | set(_MOOD_ADJECTIVES.get(part, ()))
         assert [text for text in captions(name) if not any(phrase in text for phrase in known)] == []
 
 
@@ -120,8 +128,8 @@ def test_the_order_of_a_compositions_parts_does_not_matter():
 
 
 def test_media_and_moods_can_be_said_without_their_noun():
-    assert set(_MANNERS) == {*STYLES, "anime"}
-    assert set(_TINTS) == {name for name, style in STYLES.items() if style.family == "mood"}
+    assert set(_STYLE_PHRASES) == {*STYLES, "anime"}
+    assert set(_MOOD_ADJECTIVES) == {name for name, style in STYLES.items() if style.family == "mood"}
 
 
 def test_a_face_is_described():
