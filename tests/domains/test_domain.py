@@ -119,7 +119,7 @@ def test_mixing_is_differentiable() -> None:
         (lambda a: Domain.stack([Domain.stack([a, a])]), DomainError, "not a stack of 2"),
         (lambda a: Domain.stack([a, a]) + Domain.stack([a] * 3), DomainError, "2 domains and one of 3"),
         (lambda a: a[0], DomainError, "only a stack"),
-        (lambda a: a.with_vector(torch.zeros(3)), DomainError, r"\(3,\) does not fill"),
+        (lambda a: a.with_vector(torch.zeros(3)), DomainError, r"\(3,\) does not fit"),
     ],
 )
 def test_impossible_operations(operation, error, message) -> None:
@@ -238,5 +238,5 @@ def test_mix_of_two_generators_fits_neither_without_insisting(generator) -> None
 
 
 def test_repr_says_what_it_is() -> None:
-    assert repr(make(1, target="a sketch")) == "Domain('a sketch', 48 numbers, offsets)"
-    assert "2 × 85 numbers, offsets+rgb_offsets+rgb_bias" in repr(make(1, rgb=True, rows=2))
+    assert repr(make(1, target="a sketch")) == "Domain('a sketch', 48 parameters, offsets)"
+    assert "2 × 85 parameters, offsets+rgb_offsets+rgb_bias" in repr(make(1, rgb=True, rows=2))

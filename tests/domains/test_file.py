@@ -60,7 +60,7 @@ def test_same_domain_same_bytes(path) -> None:
 @pytest.mark.parametrize(
     ("domain", "dtype", "message"),
     [
-        (Domain([torch.tensor([1.0, float("nan")])]), None, r"offsets\.0 holds numbers that are not finite"),
+        (Domain([torch.tensor([1.0, float("nan")])]), None, r"offsets\.0 has values that are not finite"),
         (Domain([torch.tensor([1e6])]), torch.float16, "too large for torch.float16"),
         (Domain([torch.zeros(2, 3)]), None, r"not a stack of 2.*domain\[0\]"),
         (Domain([torch.zeros(2)], {"text": "x" * 600_000}), None, "too long"),
@@ -234,11 +234,11 @@ SPARSE = {"mask": torch.tensor([0b101], dtype=torch.uint8), "values": torch.ones
             r"unexpected tensors weights\.a",
         ),
         ({"weights.A": torch.ones(4)}, None, r"unexpected tensors weights\.A"),
-        ({"weights.a": torch.ones(1, 1, 1, 1, 1)}, None, "at most four sizes"),
+        ({"weights.a": torch.ones(1, 1, 1, 1, 1)}, None, "at most four dimensions"),
         (
             {"weights.a.up": torch.ones(65536, 1), "weights.a.down": torch.ones(1, 65536)},
             None,
-            "products have 4,294,967,296 numbers",
+            "products have 4,294,967,296 values",
         ),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 from synthfaces.articles import with_article
 from synthfaces.attributes import sample
 from synthfaces.captions import (
-    _STYLE_PHRASES,
     _MOOD_ADJECTIVES,
+    _STYLE_PHRASES,
     _person,
     caption,
     describe_vocabulary,
