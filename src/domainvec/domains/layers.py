@@ -40,9 +40,7 @@ def parse_layers(text: str, num_ws: int) -> set[int]:
                 f"layers {text!r}: {item!r} is invalid; expected coarse, middle, fine, or a range such as 0-7"
             )
         if not found or max(found) >= num_ws:
-            raise InputError(
-                f"layers {text!r}: {item!r} is out of range; this generator has layers 0-{num_ws - 1}"
-            )
+            raise InputError(f"layers {text!r}: this generator has the layers 0-{num_ws - 1}, not {item!r}")
         layers |= found
     return layers
 
