@@ -39,7 +39,7 @@ from torch import Tensor
 import domainvec as dv
 import synthfaces
 from domainvec.domains.parameterizations import create_domain
-from domainvec.evaluation import Judge, evaluate_domain, own_truth_nearest, true_drawings
+from domainvec.evaluation import Judge, evaluate_domain, nearest_neighbor_accuracy, render_faces
 from domainvec.files import atomic_path
 from domainvec.guidance import default_guidance
 from domainvec.images import grid, save_png
@@ -67,9 +67,10 @@ def measure(
         torch.cat([generator.synthesis(part, given).clamp(-1, 1) for part in w.split(GROUP)])
         for given in (None, domain)
     )
-    truth = true_drawings(z, name)
+    truth = render_faces(z, name)
     own = [
-        own_truth_nearest(*pair).value for pair in zip(adapted.split(GROUP), truth.split(GROUP), strict=True)
+        nearest_neighbor_accuracy(*pair).value
+        for pair in zip(adapted.split(GROUP), truth.split(GROUP), strict=True)
     ]
     save_png(
         grid(
@@ -106,7 +107,7 @@ def fit(generator: dv.Generator, name: str, parameterization: str, seed: int) ->
     for step in range(FITTED_STEPS):
         optimizer.param_groups[0]["lr"] = FITTED_RATE * min(1.0, 2 * (1 - step / FITTED_STEPS))
         z = latents(range(seed + step * FITTED_BATCH, seed + (step + 1) * FITTED_BATCH), generator.z_dim)
-        truth = true_drawings(z, name)
+        truth = render_faces(z, name)
         with torch.no_grad():
             w = generator.mapping(z)
         drawn = generator.synthesis(w, zero.with_vector(vector))

@@ -7,7 +7,13 @@ import torch
 
 from domainvec.domains import Domain
 from domainvec.errors import InputError
-from domainvec.evaluation import FacePairs, evaluate_domain, identity, own_truth_nearest, paired_distance
+from domainvec.evaluation import (
+    FacePairs,
+    evaluate_domain,
+    identity,
+    nearest_neighbor_accuracy,
+    paired_distance,
+)
 from domainvec.seeds import latents
 
 
@@ -37,7 +43,9 @@ def world(tiny_generator, domain):
 
 @pytest.fixture(scope="module")
 def perfect(tiny_generator, domain, judge, pairs, world):
-    return evaluate_domain(tiny_generator, domain, "sketch", judge, count=24, seed=3, pairs=pairs, draw=world)
+    return evaluate_domain(
+        tiny_generator, domain, "sketch", judge, count=24, seed=3, pairs=pairs, renderer=world
+    )
 
 
 def test_a_perfect_adaptation_reaches_floor_and_ceiling(perfect):
@@ -52,7 +60,9 @@ def test_a_perfect_adaptation_reaches_floor_and_ceiling(perfect):
 
 
 def test_no_adaptation_is_where_it_started(tiny_generator, judge, pairs, world, perfect):
-    report = evaluate_domain(tiny_generator, None, "sketch", judge, count=24, seed=3, pairs=pairs, draw=world)
+    report = evaluate_domain(
+        tiny_generator, None, "sketch", judge, count=24, seed=3, pairs=pairs, renderer=world
+    )
     assert report.paired_distance.value == 1
     assert report.diversity.value == pytest.approx(1)
     assert report.identity.agreement.value == 1
@@ -63,11 +73,13 @@ def test_no_adaptation_is_where_it_started(tiny_generator, judge, pairs, world, 
 
 def test_numbers_are_those_of_the_measures(tiny_generator, domain, judge, pairs, world):
     half = 0.5 * domain
-    report = evaluate_domain(tiny_generator, half, "sketch", judge, count=16, seed=3, pairs=pairs, draw=world)
+    report = evaluate_domain(
+        tiny_generator, half, "sketch", judge, count=16, seed=3, pairs=pairs, renderer=world
+    )
     before, adapted = (tiny_generator.synthesis(pairs.w[:16], d).clamp(-1, 1) for d in (None, half))
     truth = world(pairs.z[:16], "sketch", 16)
     assert report.paired_distance == paired_distance(adapted, truth, before)
-    assert report.own_truth_nearest == own_truth_nearest(adapted, truth)
+    assert report.own_truth_nearest == nearest_neighbor_accuracy(adapted, truth)
     assert report.identity == identity(judge, before, adapted)
 
 
@@ -80,7 +92,7 @@ def test_report_goes_to_json_and_back(perfect):
 
 def test_arguments_are_checked(tiny_generator, domain, judge, pairs, world):
     def evaluate(name="sketch", **options):
-        evaluate_domain(tiny_generator, domain, name, judge, draw=world, **options)
+        evaluate_domain(tiny_generator, domain, name, judge, renderer=world, **options)
 
     with pytest.raises(InputError, match="knows no domain 'vampire'"):
         evaluate("vampire", count=8, pairs=pairs)
@@ -95,6 +107,6 @@ def test_the_last_seeds_have_other_faces_to_be_compared_with_too(
 ):
     seed = 2**32 - 24
     report = evaluate_domain(
-        tiny_generator, domain, "sketch", judge, count=24, seed=seed, pairs=pairs, draw=world
+        tiny_generator, domain, "sketch", judge, count=24, seed=seed, pairs=pairs, renderer=world
     )
     assert report.frechet_floor > 0 and report.frechet_floor != perfect.frechet_floor

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from domainvec.encoders import Encoder
-    from domainvec.evaluation.figures import Evaluation
-    from domainvec.evaluation.measuring import Candidate
+    from domainvec.evaluation.metrics import Evaluation
+    from domainvec.evaluation.measurement import Candidate
 
 # As in `adapt`; the papers measure with CLIP ViT-L/14, which guides nobody.
 _ENCODERS = {"faces": ("faces-clip", "faces-clip-robust")}
@@ -109,7 +109,7 @@ def evaluate(
     from dataclasses import replace
 
     from domainvec.cli.machine import prepare
-    from domainvec.evaluation.measuring import LEAST, measure_domains
+    from domainvec.evaluation.measurement import LEAST, measure_domains
     from domainvec.evaluation.page import printable, render_page
     from domainvec.files import atomic_path
     from domainvec.picture_files import PictureFolder
@@ -178,7 +178,7 @@ def _split(names: Sequence[str]) -> tuple[list[str], str]:
 
 def _load(files: Sequence[str], model: object, allow_mismatch: bool) -> list[Candidate]:
     from domainvec.domains import Domain
-    from domainvec.evaluation.measuring import Candidate
+    from domainvec.evaluation.measurement import Candidate
     from domainvec.stylegan2 import Generator
 
     assert isinstance(model, Generator)
@@ -199,7 +199,7 @@ def _encoder(
     """Load the encoder that measures, and say so if the one that nobody asked for cannot be had."""
     from domainvec.encoders import Encoder
     from domainvec.errors import EncoderError
-    from domainvec.evaluation.measuring import guiding_encoders
+    from domainvec.evaluation.measurement import guiding_encoders
 
     if name is not None:
         return Encoder.from_pretrained(name, device=where), []
@@ -222,7 +222,7 @@ def _print(evaluation: Evaluation) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from domainvec.evaluation.figures import TRUTH_FIGURES
+    from domainvec.evaluation.metrics import RENDERING_METRICS
     from domainvec.evaluation.page import number, printable, size_text
 
     def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -265,12 +265,12 @@ def _print(evaluation: Evaluation) -> None:
             reached = (
                 number(values[figure.key])
                 + (f" of {number(truth[figure.key])}" if figure.key in truth else "")
-                for figure in TRUTH_FIGURES
+                for figure in RENDERING_METRICS
             )
             rows.append([each.name, *reached])
         table(
             "against true drawings: the value of what the truth itself has",
-            ["domain", *(figure.title for figure in TRUTH_FIGURES)],
+            ["domain", *(figure.title for figure in RENDERING_METRICS)],
             rows,
         )
     settings = evaluation.settings

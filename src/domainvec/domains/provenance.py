@@ -7,7 +7,7 @@ and `stack`, a list of metadata, describes the rows of a batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from domainvec.errors import DomainError
@@ -15,6 +15,7 @@ from domainvec.errors import DomainError
 Metadata = dict[str, Any]
 
 _SHARED = ("generator_fingerprint", "generator", "license")  # inherited by mixes and stacks
+_MAX_TEXT = 300  # characters of a target text, which is untrusted
 
 
 def copy(metadata: Mapping[str, Any]) -> Metadata:
@@ -73,6 +74,33 @@ def select_row(metadata: Metadata, index: int) -> Metadata:
     """Return the metadata of one row of a stack, or the metadata itself if it is not a stack."""
     rows = metadata.get("stack")
     return rows[index] if rows else metadata
+
+
+def unscaled(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metadata of a domain before it was multiplied by a number."""
+    while isinstance(metadata.get("mix"), list) and len(metadata["mix"]) == 1:
+        metadata = metadata["mix"][0]["domain"]
+    return metadata
+
+
+def target_texts(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the target texts of a domain; none for a mix of several domains."""
+    target = unscaled(metadata).get("target")
+    listed = target if isinstance(target, list) else [target]
+    texts = [text for text in listed if isinstance(text, str) and text.strip()]
+    # JSON allows lone surrogates, tokenizers do not.
+    return tuple(text[:_MAX_TEXT].encode("utf-8", "replace").decode() for text in texts)
+
+
+def guiding_encoders(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of the encoders that guided a domain, or the parts of a mix or a stack."""
+    pending: list[Any] = [metadata]
+    while pending:
+        entry = pending.pop()
+        pending += [part["domain"] for part in entry.get("mix", ())] + list(entry.get("stack", ()))
+        encoders = entry.get("encoders")
+        if isinstance(encoders, list):
+            yield from (encoder for encoder in encoders if isinstance(encoder, dict))
 
 
 def _parts(metadata: Metadata) -> list[tuple[float, Metadata]]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.evaluation import invert, pairs_for, true_drawings
-from domainvec.evaluation.truth import FACE_DIM, knows_faces
+from domainvec.evaluation import find_pairs, invert, render_faces
+from domainvec.evaluation.renderings import FACE_DIM, shares_face_latents
 from domainvec.seeds import latents
 from domainvec.stylegan2 import Generator, GeneratorConfig
 
@@ -67,26 +67,26 @@ def test_inversion_checks_its_arguments(tiny_generator, normal):
 
 
 def test_a_taught_generator_knows_its_faces(taught, tiny_generator, world, tmp_path):
-    assert knows_faces(taught, world)
-    assert not knows_faces(tiny_generator, world)
-    assert not knows_faces(taught, lambda z, *_: world(z.roll(1, 0), "photo", 16))
-    pairs = pairs_for(taught, 7, 5, tmp_path, draw=world)
+    assert shares_face_latents(taught, world)
+    assert not shares_face_latents(tiny_generator, world)
+    assert not shares_face_latents(taught, lambda z, *_: world(z.roll(1, 0), "photo", 16))
+    pairs = find_pairs(taught, 7, 5, tmp_path, renderer=world)
     torch.testing.assert_close(pairs.z, latents(range(7, 12), FACE_DIM))
     torch.testing.assert_close(pairs.w, taught.mapping(pairs.z))
     assert len(pairs) == 5 and not list(tmp_path.iterdir())
 
 
 def test_other_generators_are_inverted_once(tiny_generator, world, tmp_path):
-    pairs = pairs_for(tiny_generator, 0, 18, tmp_path, steps=2, draw=world)
+    pairs = find_pairs(tiny_generator, 0, 18, tmp_path, steps=2, renderer=world)
     assert pairs.w.shape == (18, tiny_generator.num_ws, 8)
     assert len(list(tmp_path.iterdir())) == 1
     drawn = world.drawn
-    again = pairs_for(tiny_generator, 0, 18, tmp_path, steps=2, draw=world)
+    again = find_pairs(tiny_generator, 0, 18, tmp_path, steps=2, renderer=world)
     assert world.drawn - drawn == 1  # the face that tells whether the world is the same
     torch.testing.assert_close(again.w, pairs.w, rtol=0, atol=0)
-    fewer = pairs_for(tiny_generator, 0, 3, tmp_path, steps=2, draw=world)
+    fewer = find_pairs(tiny_generator, 0, 3, tmp_path, steps=2, renderer=world)
     torch.testing.assert_close(fewer.w, pairs.w[:3], rtol=0, atol=0)
-    more = pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=world)
+    more = find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=world)
     torch.testing.assert_close(more.w[:18], pairs.w, rtol=0, atol=0)
 
 
@@ -97,48 +97,48 @@ def test_interrupted_inversion_goes_on(tiny_generator, world, tmp_path):
         return world(z, domain, resolution)
 
     with pytest.raises(KeyboardInterrupt):
-        pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=interrupted)
+        find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=interrupted)
     assert len(list(tmp_path.iterdir())) == 1
     drawn = world.drawn
-    resumed = pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=world)
+    resumed = find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=world)
     assert world.drawn - drawn == 1 + 4
-    whole = pairs_for(tiny_generator, 0, 20, steps=2, draw=world)
+    whole = find_pairs(tiny_generator, 0, 20, steps=2, renderer=world)
     torch.testing.assert_close(resumed.w, whole.w)
 
 
 def test_another_world_is_inverted_anew(tiny_generator, world, tmp_path):
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=lambda *each: -world(*each))
-    pairs_for(tiny_generator, 5, 2, tmp_path, steps=1, draw=world)
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=world)
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=lambda *each: -world(*each))
+    find_pairs(tiny_generator, 5, 2, tmp_path, steps=1, renderer=world)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_broken_caches_are_refused(tiny_generator, world, tmp_path):
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=world)
     (file,) = tmp_path.iterdir()
     file.write_bytes(b"<html>")
     with pytest.raises(CheckpointError, match=r"cannot be read: .*; delete it"):
-        pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+        find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=world)
     from safetensors.torch import save_file
 
     save_file({"w": torch.zeros(2, 3, 4)}, file)
     with pytest.raises(CheckpointError, match="does not hold latents of this generator"):
-        pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+        find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=world)
 
 
 def test_numbers_are_checked(tiny_generator, world):
     with pytest.raises(InputError, match="count is 0"):
-        pairs_for(tiny_generator, 0, 0, draw=world)
-    with pytest.raises(InputError, match=r"the world's faces are \(N, 64\)"):
-        true_drawings(torch.zeros(2, 8), "photo")
+        find_pairs(tiny_generator, 0, 0, renderer=world)
+    with pytest.raises(InputError, match=r"expected \(N, 64\)"):
+        render_faces(torch.zeros(2, 8), "photo")
 
 
 def test_true_drawings_are_the_worlds(normal):
     synthfaces = pytest.importorskip("synthfaces")
     z = normal(2, FACE_DIM)
-    drawings = true_drawings(z, "zombie", 32)
+    drawings = render_faces(z, "zombie", 32)
     assert drawings.shape == (2, 3, 32, 32)
-    torch.testing.assert_close(true_drawings(4 * z, "zombie", 32), drawings, rtol=0, atol=0)
+    torch.testing.assert_close(render_faces(4 * z, "zombie", 32), drawings, rtol=0, atol=0)
     face = synthfaces.Attributes.from_normal((z[0] / z[0].square().mean().sqrt()).double().numpy())
     expected = torch.from_numpy(synthfaces.draw(face, "zombie", 32)).permute(2, 0, 1) / 127.5 - 1
     torch.testing.assert_close(drawings[0], expected, rtol=0, atol=1e-6)
