@@ -25,14 +25,15 @@ def start():
     """Start the command line as a process of its own, which ends with the test at the latest."""
     started = []
 
-    def start(*arguments, **options):
+    def start(*arguments, env=None, **options):
         process = subprocess.Popen(
             [sys.executable, "-m", "domainvec", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            errors="replace",
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
             **options,
         )
         started.append(process)

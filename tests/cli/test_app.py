@@ -6,9 +6,11 @@ import warnings
 from warnings import warn
 
 import pytest
+import torch
 
 import domainvec
 from domainvec.cli.app import main
+from domainvec.domains import Domain
 
 COMMANDS = ("adapt", "generate", "mix", "info", "convert", "export", "evaluate")
 
@@ -85,6 +87,11 @@ def test_wrong_usage_is_2(run, arguments, says):
         ["generate", "{generator}", "--domain", "missing.safetensors", "-o", "x.png"],
         ["generate", "{generator}", "--device", "nonsense", "-o", "x.png"],
         ["generate", "{generator}", "--device", "cuda:77", "-o", "x.png"],
+        ["generate", "{generator}", "--device", "meta", "-o", "x.png"],
+        ["generate", "{generator}", "--device", "hpu", "-o", "x.png"],
+        ["generate", "{generator}", "--domain", "{folder}", "-o", "x.png"],
+        ["generate", "{generator}", "--domain", "*.safetensors", "-o", "x.png"],
+        ["evaluate", "*.safetensors:0.5", "{generator}"],
         ["generate", "{generator}", "--truncation", "nan", "-o", "x.png"],
         ["generate", "{generator}", "-o", "{file}/below/x.png"],
         ["mix", "missing.safetensors:1", "-o", "x.safetensors"],
@@ -99,11 +106,12 @@ def test_wrong_usage_is_2(run, arguments, says):
     ],
 )
 def test_what_fails_is_1_and_one_line(
-    run, tmp_path, monkeypatch, tiny_generator_folder, tiny_encoder_folder, arguments
+    run, tmp_path, tmp_path_factory, monkeypatch, tiny_generator_folder, tiny_encoder_folder, arguments
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("not a checkpoint")
     known = {"generator": tiny_generator_folder, "encoder": tiny_encoder_folder, "file": tmp_path / "file"}
+    known["folder"] = tmp_path_factory.mktemp("empty")
     code, _, err = run(*(argument.format_map(known) for argument in arguments))
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 1
@@ -158,6 +166,19 @@ def test_warnings_are_one_line(run, monkeypatch):
     showing = warnings.showwarning
     assert run("info", "x")[2] == "warning: mind the gap\n"
     assert warnings.showwarning is showing
+
+
+@pytest.mark.parametrize(
+    ("encoding", "target"),
+    [("cp1252", "????->"), ("latin-1", "????->"), ("ascii", ""), ("utf-8", "铅笔素描→")],
+)
+def test_any_text_can_be_printed_in_any_encoding(start, tmp_path, encoding, target):
+    path = tmp_path / "sketch.safetensors"
+    Domain([torch.zeros(4)], {"target": "铅笔素描→"}).save(path)
+    process = start("info", path, env={"PYTHONIOENCODING": encoding})
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith(f"  target  {target}\n") or encoding == "ascii"
 
 
 def test_a_closed_pipe_is_no_traceback(start, tiny_generator_folder):

@@ -69,3 +69,31 @@ def test_a_domain_of_another_generator_needs_insisting(run, tmp_path, tiny_gener
     assert not (tmp_path / "x.png").exists()
     assert run(*arguments, "--allow-mismatch")[0] == 0
     assert (tmp_path / "x.png").exists()
+
+
+def test_a_folder_is_a_row_for_each_of_its_domains(run, tmp_path, tiny_generator, tiny_generator_folder):
+    folder = tmp_path / "styles"
+    for name, value in (("b", 0.5), ("a", 0.25)):
+        make_domain(tiny_generator, value).save(folder / f"{name}.safetensors")
+    (folder / "broken.safetensors").write_text("x")
+    path = tmp_path / "faces"
+    options = ["--seeds", "0-2", "--truncation", 1, "--size", 16]
+    for named in (folder, f"{folder}/[ab].*", f"{folder}:1"):
+        code, out, err = run("generate", tiny_generator_folder, "--domain", named, *options, "-o", path)
+        assert code == 0, err
+        assert out == f"{path}.png: 3 seeds, 2 domains\n"
+    domains = [None, make_domain(tiny_generator, 0.25), make_domain(tiny_generator, 0.5)]
+    rows = [draw(tiny_generator, [0, 1, 2], domain, 1.0) for domain in domains]
+    assert np.array_equal(pixels(f"{path}.png"), np.asarray(grid(rows, labels=["", "a × 1", "b × 1"])))
+
+
+def test_a_folder_or_a_pattern_without_domains_is_named(run, tmp_path, tiny_generator_folder):
+    for named, says in ((tmp_path, "this folder has no domain files"), (tmp_path / "*.x", "no file matches")):
+        code, _, err = run("generate", tiny_generator_folder, "--domain", named, "-o", tmp_path / "x.png")
+        assert code == 1
+        assert err.startswith(f"error: {named}: ") and says in err
+
+
+def test_a_name_with_a_dot_keeps_all_of_it(run, tmp_path, tiny_generator_folder):
+    assert run("generate", tiny_generator_folder, "--seeds", 1, "-o", tmp_path / "face_v1.5")[0] == 0
+    assert (tmp_path / "face_v1.5.png").is_file()

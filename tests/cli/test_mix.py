@@ -16,7 +16,7 @@ def test_a_mix_is_the_weighted_sum(run, tmp_path, files):
     out = tmp_path / "new" / "mix.safetensors"
     code, printed, _ = run("mix", f"{files['a']}:0.5", f"{files['b']}:-0.25", "-o", out)
     assert code == 0
-    assert printed == f"{out}: 4 numbers, a mix of 2 domains\n"
+    assert printed == f"{out}: 4 parameters, a mix of 2 domains\n"
     mixed = Domain.load(out)
     assert torch.equal(mixed.offsets[0], torch.zeros(4))
     assert mixed.metadata["generator_fingerprint"] == "f" * 16
@@ -52,4 +52,4 @@ def test_other_widths_cannot_be_mixed(run, tmp_path, files):
     wide = tmp_path / "wide.safetensors"
     code, _, err = run("mix", f"{files['a']}:1", f"{wide}:1", "-o", tmp_path / "mix")
     assert code == 1
-    assert err.startswith(f"error: {wide} does not go with {files['a']}: ")
+    assert err.startswith(f"error: {wide} cannot be mixed with {files['a']}: ")

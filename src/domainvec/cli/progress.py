@@ -1,4 +1,4 @@
-"""How far a long run has come: a bar in a terminal, a line for each tenth elsewhere."""
+"""Progress of long runs: a bar in terminals, ten lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Report = Callable[[int, float], None]
 
 @contextmanager
 def step_progress(total: int) -> Iterator[Report]:
-    """Show steps, loss and time left on standard error while the block runs.
+    """Show steps, loss and remaining time on standard error while the block runs.
 
     Args:
-        total: how many steps the run has; it may begin at a later one.
+        total: number of steps, including those before a run was resumed.
 
-    Yields: what to call after each step, with the number of steps done and the loss.
+    Yields: a function to call after each step, with the number of completed steps and the loss.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -35,38 +35,38 @@ def step_progress(total: int) -> Iterator[Report]:
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=total, loss="…")
-        begun = False
+        started = False
 
         def report(step: int, loss: float) -> None:
-            nonlocal begun
-            if begun:
+            nonlocal started
+            if started:
                 bar.update(task, completed=step, loss=f"{loss:.3f}")
             else:
-                # A resumed run has not done all its earlier steps just now: they say nothing of its speed.
+                # The steps before a run was resumed must not count as fast ones.
                 bar.reset(task, completed=step, loss=f"{loss:.3f}")
-                begun = True
+                started = True
 
         yield report
 
 
 def _lines(total: int) -> Report:
-    began, first = 0.0, 0
+    start, first = 0.0, 0
 
     def report(step: int, loss: float) -> None:
-        nonlocal began, first
-        if not began:  # What was done before this step says nothing of how long one takes.
-            began, first = time.monotonic(), step
+        nonlocal start, first
+        if not start:  # steps before a run was resumed do not count
+            start, first = time.monotonic(), step
         if step == total or step % max(1, total // 10) == 0:
             line = f"step {step}/{total}  loss {loss:.3f}"
             if step > first:
-                line += f"  {(time.monotonic() - began) / (step - first) * (total - step):.0f} s left"
+                line += f"  {(time.monotonic() - start) / (step - first) * (total - step):.0f} s left"
             typer.echo(line, err=True)
 
     return report
 
 
 def tell_inversion(total: int) -> Report:
-    """Say on standard error how an inversion of so many steps gets on: at its beginning and each fiftieth."""
+    """Return a function that reports an inversion on standard error, every 50 steps."""
 
     def report(step: int, loss: float) -> None:
         if step == 1 or step % 50 == 0:
