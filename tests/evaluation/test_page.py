@@ -105,6 +105,14 @@ def test_the_page_says_what_was_measured():
     assert "renderings" not in text  # without a ground truth
 
 
+def test_cells_carry_their_titles_so_that_rows_can_wrap_on_narrow_screens():
+    page = render_page(evaluation(row("a"), row("b")))
+    titles = [attributes["data-title"] for tag, attributes in Reader(page).tags if tag == "td"]
+    expected = ["Domain", "Parameters", "File", "Per image", "Quality", "Fréchet distance", "Classified as"]
+    assert titles == 2 * expected
+    assert "repeat(auto-fill,minmax(" in page and "nowrap" not in page and "<th" not in page
+
+
 def test_pictures_are_inside():
     grey = torch.full((16, 3, 64, 64), 128, dtype=torch.uint8)
     page = Reader(render_page(evaluation(row(images=grey), before=grey)))

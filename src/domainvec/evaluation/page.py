@@ -36,21 +36,18 @@ main{max-width:1120px;margin:0 auto;padding:2.5rem 1.25rem 4rem}h1{font-size:1.7
 h2{font-size:1.1rem;margin:2.25rem 0 .75rem}h1,.note{overflow-wrap:anywhere}
 .lead,.soft,small{color:var(--soft)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem;overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.5rem .75rem;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;font-size:.86rem;color:var(--soft)}tr:last-child td{border-bottom:0}
-td b{font-size:1.05rem}td small{display:block;white-space:nowrap}
+table,tbody{display:block;font-variant-numeric:tabular-nums}
+tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.75rem 1rem}
+tr+tr{border-top:1px solid var(--line);margin-top:1.25rem;padding-top:1.25rem}
+td{min-width:0;overflow-wrap:anywhere}td:first-child{grid-column:1/-1}
+td:not(:first-child)::before{content:attr(data-title);font-weight:600;font-size:.86rem;color:var(--soft)}
+td b,td small{display:block}td b{font-size:1.05rem}
 .strip{margin:0 0 .75rem}.strip img{display:block;width:100%;border-radius:6px}
 .strip figcaption{font-size:.86rem;color:var(--soft);margin-bottom:.2rem}
 .note{border-left:4px solid var(--accent);padding:.4rem .9rem;margin:.5rem 0;background:var(--card)}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.25rem;margin:0}dt{font-weight:600}
+dl{display:grid;grid-template-columns:14rem 1fr;gap:.45rem 1.25rem;margin:0}dt{font-weight:600}
 dd{margin:0;overflow-wrap:anywhere}pre{overflow-x:auto;font-size:.8rem;white-space:pre-wrap;
 overflow-wrap:anywhere}summary{cursor:pointer}footer{margin-top:3rem;color:var(--soft);font-size:.86rem}
-@media(max-width:900px){thead{display:none}table,tbody,tr,td{display:block}
-tr+tr{border-top:2px solid var(--line);margin-top:1rem;padding-top:1rem}
-td{display:grid;grid-template-columns:9rem 1fr;column-gap:1rem;padding:.3rem 0;border-bottom:0}
-td::before{content:attr(data-title);grid-row:1/9;color:var(--soft);font-size:.86rem;font-weight:600}
-td>*{grid-column:2}td small{white-space:normal;overflow-wrap:anywhere}}
 @media(max-width:640px){dl{grid-template-columns:1fr}main{padding:1.5rem .75rem 3rem}}
 """
 
@@ -205,13 +202,12 @@ def _renderings_table(domains: Sequence[DomainMetrics]) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Render rows of cells by title; narrow screens show each cell on a line of its own, with its title."""
-    head = "".join(f"<th>{_text(title)}</th>" for title in rows[0])
+    """Render rows of cells by title. Each row is a grid that wraps, so that it fits any screen."""
     body = ""
     for row in rows:
         cells = (f'<td data-title="{_text(title)}">{cell}</td>' for title, cell in row.items())
         body += f"<tr>{''.join(cells)}</tr>"
-    return _card(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return _card(f"<table><tbody>{body}</tbody></table>")
 
 
 def _name(domain: DomainMetrics) -> str:
