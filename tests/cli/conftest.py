@@ -9,7 +9,7 @@ from domainvec.cli.app import main
 
 @pytest.fixture
 def run(capsys):
-    """Run the command line in this process: its exit code, standard output and standard error."""
+    """Run a command in this process; returns its exit code, standard output and standard error."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as stop:
@@ -22,7 +22,7 @@ def run(capsys):
 
 @pytest.fixture
 def start():
-    """Start the command line as a process of its own, which ends with the test at the latest."""
+    """Start a command in a process of its own, which is killed after the test."""
     started = []
 
     def start(*arguments, env=None, **options):

@@ -1,4 +1,4 @@
-"""What all commands share: help, wrong usage, errors. In real processes where the process is the point."""
+"""Behaviour of all commands: help, wrong usage, errors."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def test_every_command_has_help(run, command):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["adapt", "--help"], ["--version"], ["mix", "x"]])
-def test_answering_needs_nothing_heavy(arguments):
+def test_help_and_usage_errors_import_nothing_heavy(arguments):
     code = f"""
 import sys
 from domainvec.cli.app import main
@@ -71,7 +71,7 @@ def test_version(run):
         (["convert", "faces", "-o", "x.pt", "--half"], "float32"),
     ],
 )
-def test_wrong_usage_is_2(run, arguments, says):
+def test_wrong_usage_exits_with_2(run, arguments, says):
     code, out, err = run(*arguments)
     assert code == 2
     assert says in out + err
@@ -105,7 +105,7 @@ def test_wrong_usage_is_2(run, arguments, says):
         ["adapt", "{generator}", "--to", "a photo", "--encoder", "{encoder}"],
     ],
 )
-def test_what_fails_is_1_and_one_line(
+def test_failures_exit_with_1_and_one_line(
     run, tmp_path, tmp_path_factory, monkeypatch, tiny_generator_folder, tiny_encoder_folder, arguments
 ):
     monkeypatch.chdir(tmp_path)
@@ -181,7 +181,7 @@ def test_any_text_can_be_printed_in_any_encoding(start, tmp_path, encoding, targ
     assert out.endswith(f"  target  {target}\n") or encoding == "ascii"
 
 
-def test_a_closed_pipe_is_no_traceback(start, tiny_generator_folder):
+def test_a_closed_pipe_prints_no_traceback(start, tiny_generator_folder):
     process = start("info", tiny_generator_folder)
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()

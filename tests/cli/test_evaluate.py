@@ -62,7 +62,7 @@ def test_a_row_for_each_domain(run, tmp_path, save, tiny_generator_folder, tiny_
 
 
 @pytest.mark.parametrize("strength", ["", ":0.5"])
-def test_one_domain_and_its_generator(run, save, tiny_generator_folder, tiny_encoder_folder, strength):
+def test_a_domain_and_a_generator(run, save, tiny_generator_folder, tiny_encoder_folder, strength):
     arguments = [
         f"{save('a.safetensors')}{strength}",
         tiny_generator_folder,
@@ -73,7 +73,7 @@ def test_one_domain_and_its_generator(run, save, tiny_generator_folder, tiny_enc
 
 
 @pytest.mark.parametrize(("encoding", "arrow"), [("cp1252", "->"), ("ascii", "->"), ("utf-8", "→")])
-def test_every_terminal_gets_its_table_and_the_files_are_written(
+def test_any_encoding_of_the_terminal_works(
     start, save, tmp_path, tiny_generator_folder, tiny_encoder_folder, encoding, arrow
 ):
     process = start(
@@ -104,7 +104,7 @@ def test_files_are_written_before_anything_is_printed(
 
 
 @pytest.mark.parametrize("named", ["styles", "styles:0.5", "styles/*.safetensors", "styles/[ab]*"])
-def test_a_folder_or_a_pattern_stands_for_its_domain_files(
+def test_folders_and_patterns_are_expanded(
     run, save, tmp_path, monkeypatch, tiny_generator_folder, tiny_encoder_folder, named
 ):
     for name in ("styles/a.safetensors", "styles/b.safetensors"):
@@ -119,7 +119,7 @@ def test_a_folder_or_a_pattern_stands_for_its_domain_files(
     assert ("a × 0.5" in out) == named.endswith(":0.5")
 
 
-def test_domains_last_leave_the_generator_to_the_default(save, tmp_path, tiny_generator_folder):
+def test_domains_are_told_from_generators(save, tmp_path, tiny_generator_folder):
     file = save("styles/a.safetensors")
     for text in (file, f"{file}:2", file.parent, f"{file.parent}/*.safetensors", tmp_path / "no.safetensors"):
         assert names_domains(str(text)), text
@@ -129,7 +129,7 @@ def test_domains_last_leave_the_generator_to_the_default(save, tmp_path, tiny_ge
 
 
 @pytest.mark.parametrize("names", [["pencil_sketch"] * 2, ["pencil_sketch"] * 4])
-def test_ground_truths_are_one_for_all_or_one_for_each(run, save, tiny_generator_folder, names):
+def test_the_number_of_ground_truths_is_checked(run, save, tiny_generator_folder, names):
     files = [save(f"{name}.safetensors") for name in "abc"]
     worlds = [word for name in names for word in ("--world", name)]
     code, _, err = run("evaluate", *files, tiny_generator_folder, *worlds)
@@ -156,14 +156,14 @@ def test_a_domain_of_pictures_needs_no_notes(run, save, tiny_generator_folder, t
     assert "note:" not in out and "Quality and Diversity: tiny-clip, which also guided a" in out
 
 
-def test_a_last_file_that_is_no_domain_is_the_generator(run, tmp_path, save):
+def test_the_last_file_is_the_generator_if_it_is_not_a_domain(run, tmp_path, save):
     save_file({"x": torch.zeros(3)}, tmp_path / "b.safetensors")
     code, _, err = run("evaluate", save("a.safetensors"), tmp_path / "b.safetensors")
     assert code == 1
     assert "b.safetensors: the safetensors file does not say which network it holds" in err
 
 
-def test_without_an_encoder_it_says_what_is_left_out(run, save, tiny_generator_folder):
+def test_a_missing_encoder_is_noted(run, save, tiny_generator_folder):
     code, out, _ = run("evaluate", save("a.safetensors"), tiny_generator_folder, "--samples", 8)
     assert code == 0  # the default is on the hub, which tests may not reach
     assert "note: Quality and Diversity were left out" in out
@@ -208,7 +208,7 @@ def test_the_bundled_models(run, tmp_path):
         (["--template", "nothing to fill"], 1, "exactly one"),
     ],
 )
-def test_what_cannot_be(
+def test_invalid_options(
     run, tmp_path, save, pictures, tiny_generator_folder, tiny_encoder_folder, options, code, says
 ):
     empty = tmp_path / "empty"
@@ -229,7 +229,9 @@ def test_a_missing_file_is_named(run, tmp_path, tiny_generator_folder):
     assert "b.safetensors: there is no such file" in err
 
 
-def test_a_name_cannot_speak_to_the_terminal(run, save, tiny_generator_folder, tiny_encoder_folder):
+def test_control_characters_of_file_names_are_not_printed(
+    run, save, tiny_generator_folder, tiny_encoder_folder
+):
     path = save("[red]\x1b[2Jx.safetensors")
     code, out, err = run(
         "evaluate", path, tiny_generator_folder, "--encoder", tiny_encoder_folder, "--samples", 8

@@ -36,7 +36,7 @@ def test_an_input_may_be_overwritten(run, files):
     assert torch.equal(Domain.load(files["a"]).offsets[0], torch.full((4,), 4.0))
 
 
-def test_domains_of_different_generators_need_insisting(run, tmp_path, files):
+def test_domains_of_different_generators_need_allow_mismatch(run, tmp_path, files):
     arguments = ["mix", f"{files['a']}:1", f"{files['c']}:1", "-o", tmp_path / "mix.safetensors"]
     code, _, err = run(*arguments)
     assert code == 1
@@ -47,7 +47,7 @@ def test_domains_of_different_generators_need_insisting(run, tmp_path, files):
     assert run(*arguments, "--allow-mismatch")[0] == 0
 
 
-def test_other_widths_cannot_be_mixed(run, tmp_path, files):
+def test_different_widths_cannot_be_mixed(run, tmp_path, files):
     Domain([torch.zeros(5)]).save(tmp_path / "wide.safetensors")
     wide = tmp_path / "wide.safetensors"
     code, _, err = run("mix", f"{files['a']}:1", f"{wide}:1", "-o", tmp_path / "mix")

@@ -174,7 +174,7 @@ def test_broken_folders_are_refused(folder, damage, message):
         Judge.from_pretrained(folder)
 
 
-def test_answers_are_those_of_the_domain_heads(judge):
+def test_class_indices(judge):
     assert judge.class_indices("photo") == {"medium": 0, "character": 0, "mood": 0}
     assert judge.class_indices("neon+night") == {"medium": 2, "character": 0, "mood": 2}
     assert judge.class_indices("night+zombie") == {"medium": 0, "character": 1, "mood": 2}

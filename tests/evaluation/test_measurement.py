@@ -49,7 +49,7 @@ def sketch(tiny_generator):
 
 @pytest.fixture(scope="module")
 def pictures(tiny_generator, sketch):
-    """What a file of each picture of the sample would hold: before and adapted."""
+    """The sampled images before and after adaptation, quantized as in a file."""
     with torch.no_grad():
         w = tiny_generator.mapping(latents(range(3, 13), tiny_generator.z_dim))
         return [from_uint8(to_uint8(tiny_generator.synthesis(w, domain))) for domain in (None, sketch)]
@@ -71,7 +71,7 @@ def measure(generator, *domains, texts=(), ground_truth=None, sampling=None, **o
     return measure_domains(generator, candidates, sampling=sampling, **options)
 
 
-def test_numbers_are_those_of_the_measures(tiny_generator, sketch, encoder, pictures, reference):
+def test_values_match_the_metrics(tiny_generator, sketch, encoder, pictures, reference):
     evaluation = measure(
         tiny_generator, sketch, encoder=encoder, reference=reference, texts=["a zombie"], templates=["{}"]
     )
@@ -96,7 +96,7 @@ def test_numbers_are_those_of_the_measures(tiny_generator, sketch, encoder, pict
     assert any("LPIPS was left out" in note for note in evaluation.notes)
 
 
-def test_batches_change_nothing(tiny_generator, sketch, encoder):
+def test_the_batch_size_does_not_matter(tiny_generator, sketch, encoder):
     first, second = (
         measure(tiny_generator, sketch, encoder=encoder, sampling={"batch_size": size}).domains[0]
         for size in (3, 10)
@@ -104,14 +104,14 @@ def test_batches_change_nothing(tiny_generator, sketch, encoder):
     assert first.values["diversity"].value == pytest.approx(second.values["diversity"].value, abs=1e-4)
 
 
-def test_a_zero_domain_is_as_before(tiny_generator, sketch, encoder, reference):
+def test_a_zero_domain_changes_nothing(tiny_generator, sketch, encoder, reference):
     (row,) = measure(tiny_generator, 0 * sketch, encoder=encoder, reference=reference).domains
     for key in ("diversity", "frechet", "kernel", "quality"):
         assert row.values[key].value == row.before[key]
     assert row.target == ("a sketch",)  # of a file that was made weaker
 
 
-def test_inception_where_it_is(tiny_generator, sketch, reference, monkeypatch):
+def test_inception_if_available(tiny_generator, sketch, reference, monkeypatch):
     def load(device):
         return lambda pictures: pictures.float().mean((2, 3))
 
@@ -122,7 +122,7 @@ def test_inception_where_it_is(tiny_generator, sketch, reference, monkeypatch):
     assert not any("FID" in note for note in evaluation.notes)
 
 
-def test_lpips_where_it_is(tiny_generator, sketch, pictures, monkeypatch):
+def test_lpips_if_available(tiny_generator, sketch, pictures, monkeypatch):
     def load(device):
         return lambda first, second: (first.float() - second.float()).abs().mean((1, 2, 3))
 
@@ -135,7 +135,7 @@ def test_lpips_where_it_is(tiny_generator, sketch, pictures, monkeypatch):
     assert "lpips" not in row.values
 
 
-def test_features_that_cannot_be_had(tiny_generator, sketch, reference):
+def test_unavailable_features(tiny_generator, sketch, reference):
     with pytest.raises(InputError, match="no features to compare"):
         measure(tiny_generator, sketch, reference=reference)
     with pytest.raises(InputError, match=r"domainvec\[metrics\]"):
@@ -150,8 +150,8 @@ def of_faces(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def world(sketch):
-    """A world of which the tiny generator knows nothing."""
+def renderer(sketch):
+    """A renderer that is unrelated to the tiny generator."""
 
     def draw(z, name, resolution):
         rng = torch.Generator().manual_seed(len(name))
@@ -160,8 +160,8 @@ def world(sketch):
     return draw
 
 
-def test_the_judge_looks_at_faces(tiny_generator, sketch, judge, pictures, world, of_faces):
-    evaluation = measure(tiny_generator, sketch, judge=judge, renderer=world)
+def test_the_judge_evaluates_face_generators(tiny_generator, sketch, judge, pictures, renderer, of_faces):
+    evaluation = measure(tiny_generator, sketch, judge=judge, renderer=renderer)
     (row,) = evaluation.domains
     assert row.values["identity"] == identity(judge, *pictures).agreement
     assert row.values["accuracy"] == domain_accuracy(judge, pictures[1], "sketch").accuracy  # of its target
@@ -171,12 +171,12 @@ def test_the_judge_looks_at_faces(tiny_generator, sketch, judge, pictures, world
     assert row.report is None and row.rendering_values == {}
 
 
-def test_other_words_have_no_accuracy(tiny_generator, sketch, judge, world, of_faces):
-    (row,) = measure(tiny_generator, sketch, judge=judge, renderer=world, texts=["a gouache"]).domains
+def test_unknown_targets_have_no_accuracy(tiny_generator, sketch, judge, renderer, of_faces):
+    (row,) = measure(tiny_generator, sketch, judge=judge, renderer=renderer, texts=["a gouache"]).domains
     assert "accuracy" not in row.values and "identity" in row.values
 
 
-def test_a_judge_that_cannot_be_read_is_left_out_unless_needed(tiny_generator, sketch, of_faces, monkeypatch):
+def test_an_unreadable_judge_is_left_out_unless_required(tiny_generator, sketch, of_faces, monkeypatch):
     from domainvec.errors import CheckpointError
 
     def fail():
@@ -201,13 +201,13 @@ def known_pairs(monkeypatch):
     monkeypatch.setattr("domainvec.evaluation.measurement.find_pairs", known)
 
 
-def test_the_first_faces_true_drawings_and_reference_pictures_are_shown(
-    tiny_generator, sketch, judge, world, reference, known_pairs, of_faces
+def test_renderings_and_reference_images_are_shown(
+    tiny_generator, sketch, judge, renderer, reference, known_pairs, of_faces
 ):
-    options = {"judge": judge, "renderer": world, "ground_truth": "sketch", "features": "judge"}
+    options = {"judge": judge, "renderer": renderer, "ground_truth": "sketch", "features": "judge"}
     evaluation = measure(tiny_generator, sketch, reference=reference, **options)
     (row,) = evaluation.domains
-    truth = world(latents(range(3, 13), 8), "sketch", 16)
+    truth = renderer(latents(range(3, 13), 8), "sketch", 16)
     assert torch.equal(row.renderings, truth.mul(127.5).add(127.5).round().to(torch.uint8))
     assert torch.equal(evaluation.reference, torch.cat(list(reference.pictures(16, 4))))
     (row,) = measure(
@@ -216,13 +216,13 @@ def test_the_first_faces_true_drawings_and_reference_pictures_are_shown(
     assert row.renderings is None  # Their faces are others.
 
 
-def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world, known_pairs):
+def test_a_ground_truth_adds_the_report(tiny_generator, sketch, judge, renderer, known_pairs):
     evaluation = measure(
-        tiny_generator, sketch, 0.5 * sketch, judge=judge, renderer=world, ground_truth="sketch"
+        tiny_generator, sketch, 0.5 * sketch, judge=judge, renderer=renderer, ground_truth="sketch"
     )
     for row in evaluation.domains:
         assert row.report.name == "sketch" and row.report.count == 10
-        assert row.renderings is None  # The generator knows nothing of this world's faces.
+        assert row.renderings is None  # The generator knows nothing of this renderer's faces.
         assert row.rendering_values["identity"] == row.report.identity.agreement
         assert row.rendering_bounds["frechet"] == row.report.frechet_floor
     assert evaluation.domains[1].report.paired_distance != evaluation.domains[0].report.paired_distance
@@ -230,10 +230,10 @@ def test_a_named_world_adds_the_full_report(tiny_generator, sketch, judge, world
     assert plain["domains"][0]["report"]["name"] == "sketch"
     assert plain["domains"][0]["identity"]["value"] == evaluation.domains[0].values["identity"].value
     with pytest.raises(InputError, match="knows no domain 'vampire'"):
-        measure(tiny_generator, sketch, judge=judge, renderer=world, ground_truth="vampire")
+        measure(tiny_generator, sketch, judge=judge, renderer=renderer, ground_truth="vampire")
 
 
-def test_an_encoder_that_guided_is_named(tiny_generator, sketch, encoder):
+def test_a_guiding_encoder_is_reported(tiny_generator, sketch, encoder):
     mixed = 0.5 * sketch + 0.5 * sketch.with_metadata(
         {"encoders": [{"name": "x", "fingerprint": encoder.fingerprint}]}
     )
@@ -257,7 +257,7 @@ def test_an_encoder_that_guided_is_named(tiny_generator, sketch, encoder):
         (None, False),
     ],
 )
-def test_who_guided_is_read_with_care(encoder, encoders, expected):
+def test_metadata_of_encoders_is_untrusted(encoder, encoders, expected):
     text = json.dumps({"encoders": encoders}).replace("NAME", encoder.name)
     assert guided(encoder, json.loads(text)) is expected
 
@@ -287,7 +287,7 @@ def test_a_domain_of_pictures_has_no_quality_and_needs_no_note(tiny_generator, s
     assert evaluation.notes == ()
 
 
-def test_unknown_words_are_said_once(tiny_generator, sketch, encoder, recwarn):
+def test_unknown_words_are_noted_once(tiny_generator, sketch, encoder, recwarn):
     (row,) = measure(tiny_generator, sketch, encoder=encoder, texts=["a xylophone sketch"]).domains
     assert any("does not know 'xylophone'" in note for note in row.notes)
     assert not recwarn.list
@@ -305,14 +305,14 @@ def test_arguments_are_checked(tiny_generator, sketch):
         measure(tiny_generator)
 
 
-def test_a_large_picture_is_kept_small(make_generator):
+def test_large_images_are_downsampled(make_generator):
     generator = make_generator(512)
     domain = Domain([torch.zeros(width) for width in generator.conv_channels])
     (row,) = measure(generator, domain, sampling={"samples": 8, "batch_size": 4}).domains
     assert row.images.shape == (8, 3, 256, 256) and row.images.dtype == torch.uint8
 
 
-def test_a_reference_of_another_size_is_resampled(tiny_generator, sketch, encoder, tmp_path):
+def test_references_are_resampled(tiny_generator, sketch, encoder, tmp_path):
     for index in range(8):
         Image.new("RGB", (30 + index, 20), (index, 0, 0)).save(Path(tmp_path) / f"{index}.jpg")
     evaluation = measure(

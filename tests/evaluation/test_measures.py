@@ -1,4 +1,4 @@
-"""Measures of pictures: accuracy, identity, diversity, and those against the true drawings."""
+"""Metrics of images: accuracy, identity, diversity, and comparisons with renderings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domainvec.evaluation import (
 
 @pytest.fixture
 def faces(normal):
-    """150 pictures of 16 px: more than are judged at once."""
+    """150 images of 16 px, more than one batch."""
     return normal(150, 3, 16, 16).clamp(-1, 1)
 
 
@@ -34,7 +34,7 @@ def test_accuracy_of_a_single_domain(judge, faces, name):
     assert measured.probability.low < measured.probability.value < measured.probability.high
 
 
-def test_single_domains_share_the_pictures(judge, faces):
+def test_single_domains_partition_the_images(judge, faces):
     measured = [domain_accuracy(judge, faces, name) for name in judge.names]
     assert sum(each.accuracy.value for each in measured) == pytest.approx(1)
     assert sum(each.probability.value for each in measured) == pytest.approx(1)
@@ -67,7 +67,7 @@ def test_identity_is_agreement(judge, faces):
     assert measured.agreement.low < measured.agreement.value < measured.agreement.high
 
 
-def test_identity_of_the_same_pictures_is_one_and_above_chance(judge, faces):
+def test_identity_of_equal_images_is_one_and_above_chance(judge, faces):
     measured = identity(judge, faces, faces, ["smile"])
     assert list(measured.by_question) == ["smile"]
     assert measured.agreement.value == 1 > measured.chance
@@ -109,7 +109,7 @@ def test_diversity_checks_shapes(faces):
         diversity(faces[:1], faces[:1])
 
 
-def test_paired_distance_is_a_share(faces, normal):
+def test_paired_distance_is_relative_to_the_source(faces, normal):
     truth = normal(150, 3, 16, 16, seed=2)
     assert paired_distance(truth, truth, faces).value == 0
     assert paired_distance(faces, truth, faces).value == 1

@@ -78,7 +78,7 @@ def evaluation(*rows, **changes):
     return replace(made, **changes)
 
 
-def test_the_page_says_what_was_measured():
+def test_the_page_shows_the_evaluation():
     text = Reader(render_page(evaluation())).text
     for said in (
         *(
@@ -113,7 +113,7 @@ def test_cells_carry_their_titles_so_that_rows_can_wrap_on_narrow_screens():
     assert "repeat(auto-fill,minmax(" in page and "nowrap" not in page and "<th" not in page
 
 
-def test_pictures_are_inside():
+def test_images_are_embedded():
     grey = torch.full((16, 3, 64, 64), 128, dtype=torch.uint8)
     page = Reader(render_page(evaluation(row(images=grey), before=grey)))
     sources = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
@@ -130,7 +130,7 @@ def test_pictures_are_inside():
         assert Image.open(BytesIO(base64.b64decode(data))).size == (8 * 164 - 4, 160)
 
 
-def test_what_a_file_says_is_text_and_nothing_else():
+def test_untrusted_text_is_escaped():
     hostile = row(
         name=HOSTILE,
         target=(HOSTILE,),
@@ -149,7 +149,7 @@ def test_what_a_file_says_is_text_and_nothing_else():
     page.encode("utf-8")
 
 
-def test_no_script_may_run_and_nothing_is_loaded():
+def test_scripts_and_external_resources_are_forbidden():
     page = render_page(evaluation())
     policy = next(a["content"] for _, a in Reader(page).tags if a.get("http-equiv"))
     assert "default-src 'none'" in policy and "script-src" not in policy
@@ -167,7 +167,7 @@ def test_the_page_is_small(count):
     )
 
 
-def test_metadata_too_deep_to_print_is_said():
+def test_deeply_nested_metadata():
     deep: dict = {}
     for _ in range(100_000):
         deep = {"x": deep}

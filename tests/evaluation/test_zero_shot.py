@@ -25,13 +25,13 @@ def test_classes_are_mean_embeddings(encoder, images):
     torch.testing.assert_close(zero_shot.logits(encoder.encode_images(images)), zero_shot(images))
 
 
-def test_phrases_are_set_in_templates(encoder):
+def test_phrases_are_inserted_into_templates(encoder):
     by_phrase = ZeroShotClassifier.from_phrases(encoder, {"sketch": "pencil sketch"})
     by_texts = ZeroShotClassifier(encoder, {"sketch": compose("pencil sketch", FACE_TEMPLATES)})
     torch.testing.assert_close(by_phrase.classes, by_texts.classes)
 
 
-def test_it_can_be_attacked(encoder, images):
+def test_zero_shot_classifiers_can_be_attacked(encoder, images):
     zero_shot = ZeroShotClassifier.from_phrases(encoder, {"sketch": "pencil sketch", "zombie": "zombie"})
     labels = zero_shot(images).argmax(1)
     moved = pgd_attack(zero_shot, images, labels, l2_radius=2.0)
