@@ -40,7 +40,7 @@ import domainvec as dv
 import synthfaces
 from domainvec.adaptation import Objective
 from domainvec.adaptation.target import Setting
-from domainvec.evaluation import Judge, evaluate_domain, own_truth_nearest, true_drawings
+from domainvec.evaluation import Judge, evaluate_domain, nearest_neighbor_accuracy, render_faces
 from domainvec.files import atomic_path
 from domainvec.guidance import default_guidance
 from domainvec.guidance.preservation import Terms
@@ -70,9 +70,10 @@ def measure(
         torch.cat([generator.synthesis(part, given).clamp(-1, 1) for part in w.split(GROUP)])
         for given in (None, domain)
     )
-    truth = true_drawings(z, name)
+    truth = render_faces(z, name)
     own = [
-        own_truth_nearest(*pair).value for pair in zip(adapted.split(GROUP), truth.split(GROUP), strict=True)
+        nearest_neighbor_accuracy(*pair).value
+        for pair in zip(adapted.split(GROUP), truth.split(GROUP), strict=True)
     ]
     save_png(
         grid(
@@ -135,7 +136,7 @@ class DrawingsObjective(Objective):
 
     def __call__(self, batch: AdaptedBatch, step: int) -> Terms:
         """The mean absolute difference, summed over the sizes."""
-        truth = true_drawings(self._noise(step), self.name)
+        truth = render_faces(self._noise(step), self.name)
         differences = [
             (_pooled(batch.extra, side) - _pooled(truth, side)).abs().mean() for side in (64, 32, 16)
         ]

@@ -41,8 +41,8 @@ import domainvec as dv
 import synthfaces
 from domainvec.adaptation.inversion import Inversion, Inverter
 from domainvec.domains import PARAMETERIZATIONS
-from domainvec.evaluation import Judge, true_drawings
-from domainvec.evaluation.diversity import spread
+from domainvec.evaluation import Judge, render_faces
+from domainvec.evaluation.diversity import mean_pairwise_distance
 from domainvec.evaluation.estimate import Estimate, bootstrap
 from domainvec.evaluation.judge import DOMAIN_HEADS
 from domainvec.files import atomic_path
@@ -98,7 +98,7 @@ class World:
         self.w = self.generator.mapping(self.z)
         self.before = self.draw(None)
         self.read_before = self.read(self.before)
-        self.truth = cache(lambda name: true_drawings(self.z, name))
+        self.truth = cache(lambda name: render_faces(self.z, name))
         self.inverted = cache(self._invert)
 
     @torch.no_grad()
@@ -116,7 +116,7 @@ class World:
 
     def guides(self, name: str, count: int) -> Tensor:
         """Draw what guides."""
-        return true_drawings(latents(range(GUIDES, GUIDES + count), self.generator.z_dim), name)
+        return render_faces(latents(range(GUIDES, GUIDES + count), self.generator.z_dim), name)
 
     def _invert(self, name: str, count: int, seed: int) -> tuple[Tensor, float]:
         """Invert what guides, which is the same for all parameterizations; and say how long it took."""
@@ -133,7 +133,7 @@ class World:
         truth, before = self.truth(name)[: len(adapted)], self.before[: len(adapted)]
         return {
             "distance": ((adapted - truth).abs().mean() / (before - truth).abs().mean()).item(),
-            "diversity": spread(adapted) / spread(truth),
+            "diversity": mean_pairwise_distance(adapted) / mean_pairwise_distance(truth),
         }
 
     def picture(self, domain: dv.Domain, way: str, name: str, path: Path) -> None:

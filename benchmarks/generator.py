@@ -31,11 +31,11 @@ import domainvec as dv
 from domainvec.evaluation import (
     Judge,
     frechet_distance,
-    own_truth_nearest,
+    nearest_neighbor_accuracy,
     precision_recall,
-    true_drawings,
+    render_faces,
 )
-from domainvec.evaluation.features import in_parts
+from domainvec.evaluation.features import map_batches
 from domainvec.files import atomic_path
 from domainvec.images import grid, save_png
 
@@ -53,14 +53,14 @@ def mix_styles(w: Tensor, rng: torch.Generator) -> Tensor:
 @torch.no_grad()
 def compare(generator: dv.Generator, judge: Judge, truth: dict[str, Any]) -> dict[str, Any]:
     """Compare samples with the drawings of the same faces and of others."""
-    samples = in_parts(lambda z: generator(z).clamp(-1, 1), truth["z"])
-    features = in_parts(judge.features, samples)
+    samples = map_batches(lambda z: generator(z).clamp(-1, 1), truth["z"])
+    features = map_batches(judge.features, samples)
     manifold, floor = (
         precision_recall(truth["other_features"], each) for each in (features, truth["features"])
     )
     return {
         "distance": round(float((samples - truth["draws"]).abs().mean()), 4),
-        "own": round(own_truth_nearest(samples[:256], truth["draws"][:256]).value, 3),
+        "own": round(nearest_neighbor_accuracy(samples[:256], truth["draws"][:256]).value, 3),
         "frechet": round(frechet_distance(features, truth["other_features"]), 3),
         "frechet_floor": round(frechet_distance(truth["features"], truth["other_features"]), 3),
         "precision": round(manifold.precision.value, 3),
@@ -110,9 +110,9 @@ def main() -> None:
     judge = Judge.from_pretrained(options.judge)
     rng = torch.Generator().manual_seed(SEED)
     z, others = (torch.randn(options.samples, 64, generator=rng) for _ in range(2))
-    truth: dict[str, Any] = {"z": z, "draws": true_drawings(z, "photo")}
-    truth["features"] = in_parts(judge.features, truth["draws"])
-    truth["other_features"] = in_parts(lambda part: judge.features(true_drawings(part, "photo")), others)
+    truth: dict[str, Any] = {"z": z, "draws": render_faces(z, "photo")}
+    truth["features"] = map_batches(judge.features, truth["draws"])
+    truth["other_features"] = map_batches(lambda part: judge.features(render_faces(part, "photo")), others)
     if options.snapshots is not None:
         rows = []
         for folder in sorted(options.snapshots.iterdir()):
@@ -130,12 +130,12 @@ def main() -> None:
         "styles mixed": mix_styles(w, rng),
     }
     sets = {
-        name: in_parts(lambda part: generator.synthesis(part).clamp(-1, 1), latents)
+        name: map_batches(lambda part: generator.synthesis(part).clamp(-1, 1), latents)
         for name, latents in shown.items()
     }
     sets["what the world draws for the same noise"] = truth["draws"]
     photo = {
-        name: in_parts(lambda part: judge.domain_log_probabilities(part, ["photo"]).exp(), images)
+        name: map_batches(lambda part: judge.domain_log_probabilities(part, ["photo"]).exp(), images)
         for name, images in sets.items()
     }
     report = compare(generator, judge, truth)

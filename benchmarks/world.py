@@ -37,17 +37,17 @@ import domainvec as dv
 import synthfaces
 from domainvec.evaluation import (
     Judge,
-    ZeroShot,
+    ZeroShotClassifier,
     bootstrap,
     domain_accuracy,
-    fool,
     frechet_distance,
     kernel_distance,
+    pgd_attack,
     precision_recall,
-    true_drawings,
+    render_faces,
 )
 from domainvec.evaluation.estimate import mean_estimate
-from domainvec.evaluation.features import in_parts
+from domainvec.evaluation.features import map_batches
 from domainvec.files import atomic_path
 from domainvec.images import from_uint8
 from synthfaces.captions import vocabulary
@@ -55,7 +55,7 @@ from synthfaces.captions import vocabulary
 PHOTO = "photo"
 SEED = 80_000_001
 """World that no training draws from."""
-ATTACKS = {"l2_2": {"radius": 2.0}, "linf_4_255": {"reach": 8 / 255}}
+ATTACKS = {"l2_2": {"l2_radius": 2.0}, "linf_4_255": {"linf_radius": 8 / 255}}
 
 
 class Drawn(NamedTuple):
@@ -91,14 +91,14 @@ def standing(classifier: Classifier, images: Tensor, domain: str, attacked: int)
     label = classifier.names.index(domain)
 
     def right(images: Tensor) -> Tensor:
-        return in_parts(classifier.classify, images).argmax(1) == label
+        return map_batches(classifier.classify, images).argmax(1) == label
 
     shares = {"accuracy": right(images).float().mean().item()}
     images = images[:attacked]
     labels = torch.full((len(images),), label)
     stood = torch.ones(len(images), dtype=torch.bool)
     for name, bounds in ATTACKS.items():
-        still = right(fool(classifier.classify, images, labels, **bounds))
+        still = right(pgd_attack(classifier.classify, images, labels, **bounds))
         shares[name] = still.float().mean().item()
         stood &= still
     return shares | {"attacked": stood.float().mean().item()}
@@ -134,8 +134,10 @@ def judged_attributes(judge: Judge, drawn: Drawn) -> dict[str, float | None]:
 
 def encoded_attributes(encoder: dv.Encoder, drawn: Drawn) -> dict[str, float | None]:
     """Accuracy of an encoder's zero-shot attributes."""
-    embeddings = in_parts(encoder.encode_images, drawn.images)
-    questions = {name: ZeroShot(encoder, question.texts) for name, question in synthfaces.QUESTIONS.items()}
+    embeddings = map_batches(encoder.encode_images, drawn.images)
+    questions = {
+        name: ZeroShotClassifier(encoder, question.texts) for name, question in synthfaces.QUESTIONS.items()
+    }
     return attribute_accuracies(
         lambda name: questions[name].logits(embeddings),
         {name: zero_shot.names for name, zero_shot in questions.items()},
@@ -148,10 +150,11 @@ def measure_generator(generator: dv.Generator, judge: Judge, count: int, seed: i
     rng = torch.Generator().manual_seed(seed)
     z, others = (torch.randn(count, generator.z_dim, generator=rng) for _ in range(2))
     side = min(generator.resolution, 128)
-    samples = in_parts(lambda part: judge.features(generator(part).clamp(-1, 1)), z)
+    samples = map_batches(lambda part: judge.features(generator(part).clamp(-1, 1)), z)
     # The world is drawn a part at a time, too: only the features are kept.
     same, target = (
-        in_parts(lambda part: judge.features(true_drawings(part, PHOTO, side)), each) for each in (z, others)
+        map_batches(lambda part: judge.features(render_faces(part, PHOTO, side)), each)
+        for each in (z, others)
     )
     frechet, kernel = (
         bootstrap(measure, samples, target, n=50) for measure in (frechet_distance, kernel_distance)
@@ -197,9 +200,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     phrases = {name: domain.phrases[0] for name, domain in synthfaces.DOMAINS.items()}
     classifiers = {"judge": Classifier(judge.names, judge.domain_log_probabilities)}
     for name, encoder in encoders.items():
-        classifiers[name] = Classifier(tuple(phrases), ZeroShot.of_phrases(encoder, phrases))
+        classifiers[name] = Classifier(tuple(phrases), ZeroShotClassifier.from_phrases(encoder, phrases))
     for name in options.domains:
-        judge.answers(name)
+        judge.class_indices(name)
 
     domains: dict[str, dict[str, Any]] = {}
     by_domain = {}

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from domainvec.adaptation import ROBUST_TRAINING
 from domainvec.domains.parameterizations import find_parameterization
-from domainvec.evaluation import true_drawings
+from domainvec.evaluation import render_faces
 from domainvec.guidance import FACES
 from domainvec.guidance.augmentation import augment, squash
 from domainvec.guidance.preservation import chroma_loss, edge_loss, out_of_range_loss
@@ -53,7 +53,7 @@ class Adversary:
         self._z = latents(range(_FIRST_SEED, _FIRST_SEED + FACE_COUNT), self._network.z_dim)
         with torch.no_grad():
             self._w = self._network.mapping(self._z)
-        self._truth = cache(lambda row, name: true_drawings(self._z[row : row + 1], name)[0])
+        self._truth = cache(lambda row, name: render_faces(self._z[row : row + 1], name)[0])
         self._source = cache(lambda row: self._network.synthesis(self._w[row : row + 1])[0])
 
     def __call__(self, encode: Callable[[Tensor], Tensor], texts: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -55,8 +55,8 @@ from transformers.utils import logging
 import synthfaces
 from domainvec.encoders import Encoder
 from domainvec.encoders.templates import FACE_TEMPLATES
-from domainvec.evaluation import ZeroShot, fool
-from domainvec.evaluation.features import in_parts
+from domainvec.evaluation import ZeroShotClassifier, pgd_attack
+from domainvec.evaluation.features import map_batches
 from domainvec.guidance import FACES
 from domainvec.images import from_uint8
 from synthfaces import QUESTIONS
@@ -353,16 +353,20 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
 
 def measure(encoder: Encoder, count: int) -> dict[str, Any]:
     """Zero-shot accuracy on held-out drawings: domains, plain and attacked, and attributes of photos."""
-    zero_shot = ZeroShot.of_phrases(encoder, {name: synthfaces.DOMAINS[name].phrases[0] for name in DOMAINS})
+    zero_shot = ZeroShotClassifier.from_phrases(
+        encoder, {name: synthfaces.DOMAINS[name].phrases[0] for name in DOMAINS}
+    )
     plain: dict[str, float] = {}
     attacked: dict[str, list[float]] = {"l2_2": [], "linf_4_255": []}
     for label, name in enumerate(DOMAINS):
         images = from_uint8(drawings.held_out(name, count)[0])
         labels = torch.full((count,), label)
         plain[name] = _share(zero_shot(images), labels)
-        attacked["l2_2"].append(_share(zero_shot(fool(zero_shot, images, labels, radius=2.0)), labels))
+        attacked["l2_2"].append(
+            _share(zero_shot(pgd_attack(zero_shot, images, labels, l2_radius=2.0)), labels)
+        )
         attacked["linf_4_255"].append(
-            _share(zero_shot(fool(zero_shot, images, labels, reach=8 / 255)), labels)
+            _share(zero_shot(pgd_attack(zero_shot, images, labels, linf_radius=8 / 255)), labels)
         )
     return {
         "domains": round(float(np.mean(list(plain.values()))), 4),
@@ -375,12 +379,12 @@ def measure(encoder: Encoder, count: int) -> dict[str, Any]:
 def measure_attributes(encoder: Encoder, count: int) -> dict[str, float]:
     """Zero-shot accuracy of what a photo shows, of the faces that each question can be asked of."""
     pictures, faces = drawings.held_out(drawings.PHOTO, count)
-    embeddings = in_parts(encoder.encode_images, from_uint8(pictures))
+    embeddings = map_batches(encoder.encode_images, from_uint8(pictures))
     told = torch.tensor([answer(face) for face in faces])
     shares = {}
     for column, (name, question) in enumerate(QUESTIONS.items()):
         asked = told[:, column] >= 0
-        logits = ZeroShot(encoder, question.texts).logits(embeddings)
+        logits = ZeroShotClassifier(encoder, question.texts).logits(embeddings)
         shares[name] = _share(logits[asked], told[asked, column])
     return shares
 

@@ -1,4 +1,4 @@
-"""A procedural world of faces: drawn from named attributes, in many styles, with captions.
+"""Synthetic faces: rendered procedurally from named attributes in many domains, with captions.
 
 >>> face = sample(seed=0, index=7)
 >>> picture = draw(face, "pencil_sketch")
@@ -52,7 +52,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the drawing only when it is used: it needs skia."""
+    """Import the renderer lazily, since it needs skia."""
     if name not in _LAZY:
         raise AttributeError(f"module 'synthfaces' has no attribute {name!r}")
     from importlib import import_module

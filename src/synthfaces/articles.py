@@ -1,4 +1,4 @@
-"""English articles."""
+"""English indefinite articles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MASS_NOUNS = (" art", " glass")
 
 
 def with_article(phrase: str) -> str:
-    """The phrase behind ``a`` or ``an``, by its sound: an 8-bit picture, a unicorn; mass nouns have none."""
+    """Put ``a`` or ``an`` before a phrase by its sound (an 8-bit picture, a unicorn); none for mass nouns."""
     if phrase.endswith(_MASS_NOUNS):
         return phrase
     vowel = re.match(r"(?!uni|eu|one|use)[aeiou]|8|x-ray", phrase)

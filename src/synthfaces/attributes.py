@@ -1,8 +1,7 @@
-"""What a face is: a few dozen named attributes, each the image of one normal coordinate.
+"""The attributes of a face, and their mapping from a standard normal latent.
 
-A face is a point of a 64-dimensional standard normal; every coordinate goes through the normal
-distribution function to one attribute, so a generator network trained on the drawings has a latent
-space whose directions mean something. ``code`` is the same face as numbers of about unit scale.
+A face is given by a 64-dimensional standard normal latent z. Each attribute is a function of one or a few
+coordinates of z, so a generator trained on the renderings has a latent space with meaningful directions.
 """
 
 from __future__ import annotations
@@ -50,6 +49,8 @@ FRAME_COLORS: dict[str, Color] = {
 }
 HATS = ("none", "beanie", "cap")
 COLLARS = ("round", "shirt")
+LOOSE_HAIR = ("curly", "long", "wavy", "bob")
+"""Hair styles that show below a hat and cover the ears."""
 
 _SKIN_TONES: tuple[Color, ...] = (
     (252, 222, 200),
@@ -75,13 +76,13 @@ _COLLAR_SHARES = (0.6, 0.4)
 
 @dataclass(frozen=True)
 class Attributes:
-    """One face. Continuous attributes without a unit are standard normal, cut at ±2.5."""
+    """One face. Attributes without a documented range are standard normal, clipped to ±2.5."""
 
     gender: str
     age: float
     """Years, 18 to 88."""
     skin: float
-    """Position on the scale of skin tones, 0 light to 1 dark."""
+    """Skin tone, from 0 (light) to 1 (dark)."""
     hair_style: str
     hair_color: str
     hair_shade: float
@@ -94,9 +95,9 @@ class Attributes:
     nose_length: float
     mouth_width: float
     smile: float
-    """-1 sad, 0 serious, 1 a wide smile; from 0.45 the teeth begin to show."""
+    """From -1 (sad) over 0 (serious) to 1 (a wide smile); above 0.45 the teeth show."""
     lip_color: float
-    """0 natural, 1 red lipstick."""
+    """From 0 (natural) to 1 (red lipstick)."""
     beard: str
     glasses: str
     frame_color: str
@@ -107,30 +108,33 @@ class Attributes:
     jaw: float
     chin: float
     yaw: float
-    """-1 turned to the left of the picture, 1 to the right."""
+    """From -1 (facing the left of the picture) to 1 (facing the right)."""
     pitch: float
-    """-1 looking up, 1 looking down."""
+    """From -1 (looking up) to 1 (looking down)."""
     roll: float
     """Degrees, clockwise."""
     scale: float
     light: float
-    """-1 light from the left, 1 from the right."""
+    """From -1 (lit from the left) to 1 (lit from the right)."""
     background: Color
     clothes: Color
     collar: str
     texture_seed: int
-    """Seeds grain, brush strokes and wounds of domains that have them; invisible in the photo."""
+    """Seed of the random grain, brush strokes and wounds of some domains; without effect on photos."""
 
     @classmethod
     def from_normal(cls, z: NDArray[np.floating]) -> Attributes:
-        """The face at a point of the standard normal: a pure function of ``z``, shape (64,).
+        """Map a latent to a face.
 
-        Raises: AttributeRangeError if ``z`` has another shape or a value that is not finite.
+        Args:
+            z: standard normal latent, (64,).
+
+        Raises: AttributeRangeError if z has another shape, or values that are not finite.
         """
         z = np.asarray(z, dtype=np.float64)
         if z.shape != (Z_DIM,) or not np.isfinite(z).all():
             raise AttributeRangeError(
-                f"a face needs {Z_DIM} finite numbers in shape ({Z_DIM},), got shape {z.shape}"
+                f"a latent must be {Z_DIM} finite numbers of shape ({Z_DIM},), got shape {z.shape}"
                 f"{'' if np.isfinite(z).all() else ' with values that are not finite'}"
             )
         n = [float(value) for value in np.clip(z, -2.5, 2.5)]
@@ -138,9 +142,9 @@ class Attributes:
         gender = _choose(GENDERS, (0.5, 0.5), u[0])
         woman = gender == "woman"
         age = 18.0 + 70.0 * u[1] ** 1.7
-        # Grey hair: nobody below 42, nine in ten at 80.
+        # Grey hair: no one below 42, nine in ten at 80.
         gray = u[6] < min(0.9, max(0.0, (age - 42.0) / 42.0))
-        # Dark skin mostly goes with dark hair and brown eyes.
+        # Dark skin mostly comes with dark hair and brown eyes.
         hair_quantile, eye_quantile = u[4] ** (1.0 + 0.8 * u[2]), u[7] ** (1.0 + 1.6 * u[2])
         beard = "none" if woman else _choose(BEARDS, _BEARD_SHARES, u[17])
         return cls(
@@ -182,19 +186,24 @@ class Attributes:
 
     @property
     def is_woman(self) -> bool:
-        """Whether the drawing uses a woman's jaw, brows and lashes."""
+        """Whether the face is drawn with a woman's jaw, brows and lashes."""
         return self.gender == "woman"
 
     @property
+    def shows_hair(self) -> bool:
+        """Whether any hair is visible: not on a bald head, nor short hair under a hat."""
+        return self.hair_style != "bald" and (self.hat == "none" or self.hair_style in LOOSE_HAIR)
+
+    @property
     def skin_color(self) -> Color:
-        """The tone of the skin in mid light."""
+        """Skin colour in neutral light."""
         position = self.skin * (len(_SKIN_TONES) - 1)
         index = min(int(position), len(_SKIN_TONES) - 2)
         return mix(_SKIN_TONES[index], _SKIN_TONES[index + 1], position - index)
 
     @property
     def hair_rgb(self) -> Color:
-        """The colour of the hair in mid light; grey hair grows whiter with age."""
+        """Hair colour in neutral light; grey hair turns whiter with age."""
         base = HAIR_COLORS[self.hair_color]
         if self.hair_color == "gray":
             base = mix((140, 138, 140), (222, 222, 224), (self.age - 42.0) / 46.0)
@@ -203,48 +212,56 @@ class Attributes:
 
     @property
     def grown_hair_rgb(self) -> Color:
-        """The colour of brows and beard: dyed hair leaves them as they grew."""
+        """Colour of brows and beard, which keep their natural colour when the hair is dyed."""
         return (84.0, 58.0, 44.0) if self.hair_color in ("blue", "pink") else self.hair_rgb
 
     @property
     def lip_rgb(self) -> Color:
-        """The colour of the lips, from the skin's own to red lipstick."""
+        """Colour of the lips, from natural to red lipstick."""
         natural = mix(self.skin_color, (176, 70, 74), 0.45)
         return mix(natural, (196, 36, 62), 0.75 * self.lip_color)
 
     @property
     def wrinkles(self) -> float:
-        """How marked the wrinkles are, 0 up to 45 years, 1 at 80 and above."""
+        """Depth of the wrinkles, from 0 (up to 45 years) to 1 (80 years and above)."""
         return max(0.0, min(1.0, (self.age - 45.0) / 35.0))
 
     @property
     def mouth_opening(self) -> float:
-        """How far the lips are apart, 0 closed to 1 a laugh."""
+        """How far the mouth is open, from 0 (closed) to 1 (laughing)."""
         return max(0.0, min(1.0, (self.smile - 0.45) / 0.45))
 
 
 def latent(seed: int, index: int) -> NDArray[np.float64]:
-    """The normal point (64,) of face ``index`` of the world ``seed``; needs no other face drawn first.
+    """Draw the latent of one face of a data set, independently of all others.
 
-    Raises: AttributeRangeError for a seed or an index outside 0 to 2**64 - 1.
+    Args:
+        seed: of the data set, from 0 to 2**64 - 1.
+        index: of the face, from 0 to 2**64 - 1.
+
+    Returns: standard normal numbers, (64,).
+
+    Raises: AttributeRangeError if the seed or the index is out of range.
     """
     for name, value in (("seed", seed), ("index", index)):
         if not 0 <= value < 2**64:
-            raise AttributeRangeError(f"{name} must lie between 0 and 2**64 - 1, got {value}")
+            raise AttributeRangeError(f"{name} must be from 0 to 2**64 - 1, got {value}")
     key = np.array([seed, index], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(Z_DIM)
 
 
 def sample(seed: int, index: int) -> Attributes:
-    """Face ``index`` of the world ``seed``."""
+    """Draw one face of a data set; arguments and errors as `latent`."""
     return Attributes.from_normal(latent(seed, index))
 
 
 def code(attributes: Attributes) -> NDArray[np.float32]:
-    """Everything visible in the photo of a face, as (CODE_DIM,) numbers of about unit scale.
+    """Encode everything visible in the photo of a face as a vector of about unit scale.
 
-    Categories become a 1 among -1s, colours ``rgb / 128 - 1`` (zero for a hat or a frame that is not
-    there). Products of colours with the light are included: they spare a small network multiplying.
+    Categories are one-hot with values -1 and 1, colours ``rgb / 128 - 1``, or zero for a hat or a frame that
+    is absent. Products of colours and light are included, so that a small network need not multiply.
+
+    Returns: (CODE_DIM,) float32.
     """
     a = attributes
     hat = 0.0 if a.hat == "none" else 1.0
@@ -298,7 +315,7 @@ def code(attributes: Attributes) -> NDArray[np.float32]:
 
 
 def mix(first: Color, second: Color, amount: float) -> Color:
-    """``first`` at amount 0, ``second`` at 1, straight between."""
+    """Interpolate linearly, from ``first`` at amount 0 to ``second`` at 1."""
     return (
         first[0] + (second[0] - first[0]) * amount,
         first[1] + (second[1] - first[1]) * amount,

@@ -1,4 +1,4 @@
-"""A small raster canvas over skia, with the origin at the top left and 100 units a side."""
+"""A square raster canvas on top of skia: 100 units per side, the origin at the top left."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ except ImportError as error:
 UNITS = 100.0
 Point = tuple[float, float]
 Stop = tuple[Color, float]
-"""A colour of a gradient and its opacity, 0 to 1."""
+"""A gradient stop: its colour and its opacity, 0 to 1."""
 
 
 class Canvas:
-    """Paths filled and stroked on a square picture.
+    """A square picture on which paths are filled and stroked.
 
-    With an ``outline`` colour it is a flat drawing: one colour a shape, ink around it, nothing soft.
+    Args:
+        resolution: side in pixels.
+        outline: colour of the outlines. If given, the drawing is flat: every shape has one colour and an
+            outline, without gradients or blurred shading.
     """
 
     def __init__(self, resolution: int, outline: Color | None = None) -> None:
@@ -40,7 +43,7 @@ class Canvas:
     def fill(
         self, path: skia.Path, paint: Color | skia.Shader, *, alpha: float = 1.0, blur: float = 0.0
     ) -> None:
-        """Fill with a colour or a gradient; ``blur`` softens the edge, in units."""
+        """Fill a path with a colour or a gradient; ``blur`` is the width of its soft edge, in units."""
         brush = skia.Paint(AntiAlias=True)
         if isinstance(paint, tuple):
             brush.setColor(_skia_color(paint, alpha))
@@ -52,7 +55,7 @@ class Canvas:
     def stroke(
         self, path: skia.Path, color: Color, width: float, *, alpha: float = 1.0, blur: float = 0.0
     ) -> None:
-        """Draw along a path with round ends."""
+        """Stroke a path with round caps and joins."""
         brush = skia.Paint(
             AntiAlias=True,
             Color=_skia_color(color, alpha),
@@ -63,31 +66,31 @@ class Canvas:
         )
         self._draw(path, brush, blur)
 
-    def shaded(self, path: skia.Path, color: Color, gradient: skia.Shader) -> None:
-        """Fill with the gradient, or with the one colour in a flat drawing."""
+    def shade(self, path: skia.Path, color: Color, gradient: skia.Shader) -> None:
+        """Fill a path with a gradient, or with a single colour in a flat drawing."""
         self.fill(path, gradient if self.outline is None else color)
 
-    def soft(self, path: skia.Path, color: Color, *, alpha: float, blur: float) -> None:
-        """A blurred light or shadow, left out of a flat drawing."""
+    def fill_soft(self, path: skia.Path, color: Color, *, alpha: float, blur: float) -> None:
+        """Fill a path with a blurred highlight or shadow; skipped in a flat drawing."""
         if self.outline is None:
             self.fill(path, color, alpha=alpha, blur=blur)
 
     def ink(self, path: skia.Path, width: float = 1.0) -> None:
-        """The outline of a shape in a flat drawing."""
+        """Outline a path in a flat drawing; skipped otherwise."""
         if self.outline is not None:
             self.stroke(path, self.outline, width)
 
     @contextmanager
-    def clipped(self, path: skia.Path) -> Iterator[None]:
-        """Paint only inside ``path``."""
+    def clip(self, path: skia.Path) -> Iterator[None]:
+        """Restrict drawing to the inside of a path."""
         self._canvas.save()
         self._canvas.clipPath(path, skia.ClipOp.kIntersect, True)
         yield
         self._canvas.restore()
 
     @contextmanager
-    def posed(self, center: Point, degrees: float, scale: float) -> Iterator[None]:
-        """Paint turned and enlarged about ``center``."""
+    def transform(self, center: Point, degrees: float, scale: float) -> Iterator[None]:
+        """Rotate and scale what is drawn about ``center``."""
         self._canvas.save()
         self._canvas.translate(*center)
         self._canvas.rotate(degrees)
@@ -97,7 +100,7 @@ class Canvas:
         self._canvas.restore()
 
     def pixels(self) -> NDArray[np.float32]:
-        """The picture, (resolution, resolution, 3) RGB in [0, 1]."""
+        """Return the picture, (resolution, resolution, 3) RGB in [0, 1]."""
         rgba = self._surface.toarray(colorType=skia.ColorType.kRGBA_8888_ColorType)
         rgb: NDArray[np.float32] = rgba[:, :, :3].astype(np.float32) / np.float32(255.0)
         return rgb
@@ -109,21 +112,21 @@ class Canvas:
 
 
 def oval(x: float, y: float, radius_x: float, radius_y: float) -> skia.Path:
-    """An upright ellipse about (x, y)."""
+    """Return an axis-aligned ellipse centred on (x, y)."""
     path = skia.Path()
     path.addOval(skia.Rect.MakeLTRB(x - radius_x, y - radius_y, x + radius_x, y + radius_y))
     return path
 
 
 def box(left: float, top: float, right: float, bottom: float) -> skia.Path:
-    """An upright rectangle."""
+    """Return an axis-aligned rectangle."""
     path = skia.Path()
     path.addRect(skia.Rect.MakeLTRB(left, top, right, bottom))
     return path
 
 
 def circles(discs: Sequence[tuple[float, float, float]]) -> skia.Path:
-    """The union of discs (x, y, radius)."""
+    """Return the union of discs, each given as (x, y, radius)."""
     path = skia.Path()
     for x, y, radius in discs:
         path.addCircle(x, y, radius)
@@ -131,7 +134,7 @@ def circles(discs: Sequence[tuple[float, float, float]]) -> skia.Path:
 
 
 def line(*points: Point) -> skia.Path:
-    """A smooth open curve through the points."""
+    """Return a smooth open curve through the points."""
     path = skia.Path()
     path.moveTo(*points[0])
     _append_smooth(path, points)
@@ -139,7 +142,7 @@ def line(*points: Point) -> skia.Path:
 
 
 def shape(*sides: Sequence[Point]) -> skia.Path:
-    """A closed path of smooth sides; where one side meets the next there is a corner."""
+    """Return a closed path of smooth sides that meet in corners."""
     path = skia.Path()
     path.moveTo(*sides[0][0])
     for index, side in enumerate(sides):
@@ -151,7 +154,7 @@ def shape(*sides: Sequence[Point]) -> skia.Path:
 
 
 def blob(points: Sequence[Point]) -> skia.Path:
-    """A closed smooth curve through the points, without corners."""
+    """Return a smooth closed curve through the points."""
     count = len(points)
     path = skia.Path()
     path.moveTo(*points[0])
@@ -164,14 +167,14 @@ def blob(points: Sequence[Point]) -> skia.Path:
 
 
 def radial(center: Point, radius: float, *stops: Stop) -> skia.Shader:
-    """A gradient of evenly spaced stops from the centre outwards."""
+    """Return a radial gradient with evenly spaced stops."""
     return skia.GradientShader.MakeRadial(
         skia.Point(*center), radius, [_skia_color(color, alpha) for color, alpha in stops]
     )
 
 
 def linear(start: Point, end: Point, *stops: Stop) -> skia.Shader:
-    """A gradient of evenly spaced stops along a line."""
+    """Return a linear gradient with evenly spaced stops."""
     return skia.GradientShader.MakeLinear(
         [skia.Point(*start), skia.Point(*end)], [_skia_color(color, alpha) for color, alpha in stops]
     )
@@ -184,7 +187,7 @@ def _append_smooth(path: skia.Path, points: Sequence[Point]) -> None:
 
 
 def _append_segment(path: skia.Path, before: Point, start: Point, end: Point, after: Point) -> None:
-    """One Catmull-Rom span as a cubic Bézier."""
+    """Append one Catmull-Rom segment as a cubic Bézier curve."""
     path.cubicTo(
         start[0] + (end[0] - before[0]) / 6,
         start[1] + (end[1] - before[1]) / 6,

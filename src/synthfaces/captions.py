@@ -1,4 +1,4 @@
-"""Captions: what people would write under a picture of the face world, from a small grammar."""
+"""Captions of rendered faces, generated from a small grammar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OLD, _MIDDLE, _YOUNG = 62.0, (45.0, 60.0), 32.0
 _GRINNING, _SMILING, _SERIOUS, _SAD = 0.7, 0.4, 0.15, -0.2
 _LIGHT_SKIN, _DARK_SKIN = 0.3, 0.7
 
-# {hair} stands for a colour and a space, or for nothing.
+# {hair} is replaced by a colour and a space, or by nothing.
 _HAIR: Words = {
     "buzz": ("very short {hair}hair", "a {hair}buzz cut"),
     "short": ("short {hair}hair", "{hair}hair"),
@@ -32,16 +32,14 @@ _HAIR: Words = {
     "bob": ("a {hair}bob", "{hair}hair", "a {hair}bob haircut"),
     "bun": ("{hair}hair in a bun", "a {hair}bun"),
 }
-# Styles that show below a hat.
-_HANGING = ("long", "wavy", "bob", "curly")
-_COLORS: Words = {
+_HAIR_COLOR_WORDS: Words = {
     "black": ("black", "black", "dark"),
     "brown": ("brown", "brown", "dark"),
     "blond": ("blond", "blond", "blonde"),
     "red": ("red", "red", "ginger"),
     "gray": ("gray", "grey", "white"),
 }
-_HAIRED: Words = {
+_HAIR_ADJECTIVES: Words = {
     "black": ("black-haired", "dark-haired"),
     "brown": ("brown-haired", "dark-haired"),
     "blond": ("blond", "blonde", "blond-haired", "fair-haired"),
@@ -50,8 +48,8 @@ _HAIRED: Words = {
     "blue": ("blue-haired",),
     "pink": ("pink-haired",),
 }
-# Tones that a drawing without colours still shows.
-_TONES = ("black", "blond", "gray")
+# Hair colours that can still be told apart without colours.
+_GREY_TONES = ("black", "blond", "gray")
 _GLASSES: Words = {
     "glasses": ("glasses", "glasses", "eyeglasses", "spectacles"),
     "sunglasses": ("sunglasses", "sunglasses", "dark sunglasses", "dark glasses"),
@@ -76,7 +74,7 @@ _EXPRESSIONS: Words = {
     "serious": ("serious", "unsmiling"),
     "sad": ("sad", "frowning", "unhappy"),
 }
-_LOOKS: Words = {
+_EXPRESSION_NOUNS: Words = {
     "grinning": ("a big smile", "a grin"),
     "smiling": ("a smile",),
     "serious": ("a serious expression",),
@@ -90,12 +88,12 @@ _BALD = ("bald", "bald", "hairless")
 _PEOPLE: Words = {
     "woman": ("woman", "woman", "woman", "woman", "lady"),
     "man": ("man", "man", "man", "guy", "gentleman"),
-    "anybody": ("person", "person", "human", "face", "human face", "human being"),
+    "person": ("person", "person", "human", "face", "human face", "human being"),
 }
 _REAL = "real"
 
-# Names of the source beyond its phrases.
-_PHOTOS = (
+# Further names of the source domain.
+_PHOTO_PHRASES = (
     "picture",
     "image",
     "snapshot",
@@ -107,8 +105,8 @@ _PHOTOS = (
     "photorealistic portrait",
     "portrait photograph",
 )
-# How a picture is made, behind what it shows: a man, drawn in pencil.
-_MANNERS: Words = {
+# What follows the subject: a man, drawn in pencil.
+_STYLE_PHRASES: Words = {
     "pencil_sketch": ("drawn in pencil", "sketched in pencil", "in pencil", "drawn with a pencil"),
     "charcoal": ("drawn in charcoal", "in charcoal", "sketched in charcoal"),
     "ink": ("drawn in ink", "in ink", "drawn with pen and ink"),
@@ -127,14 +125,14 @@ _MANNERS: Words = {
     "comic": ("in a comic book", "drawn as a comic", "in comic style", "as a cartoon"),
     "anime": ("in anime style", "drawn as anime", "in a manga", "in manga style"),
 }
-# Moods in front of another picture's name.
-_TINTS: Words = {
+# What precedes the name of a picture: a sepia pencil sketch.
+_MOOD_ADJECTIVES: Words = {
     "sepia": ("sepia", "sepia", "vintage", "sepia-toned"),
     "night": ("night", "nighttime", "moonlit", "dark"),
     "infrared": ("infrared", "thermal"),
     "comic": ("comic", "comic book", "comic-style"),
 }
-_FRAMES = (
+_SENTENCES = (
     "{picture} of {subject}",
     "{subject}, {picture}",
     "a portrait of {subject}, {picture}",
@@ -144,41 +142,43 @@ _FRAMES = (
     "{subject}{comma} {manner}",
     "a portrait of {subject}{comma} {manner}",
 )
-# How often each is used, added up; the source takes only the first four, for it is no style.
-_ALL_SHARES = tuple(accumulate((0.66, 0.06, 0.03, 0.03, 0.05, 0.02, 0.1, 0.05)))
-_SOURCE_SHARES = _ALL_SHARES[:4]
-_TURNED = ("{person} as {being}", "{person} turned into {being}", "{person} who looks like {being}")
-# Between a person and what is worn, and how often each is used, added up.
-_LINKS = ("with", "wearing", "who wears", "in")
-_LINK_SHARES = (0.45, 0.9, 0.95, 1.0)
+# Cumulative frequencies; only the first four suit a photo, which is no style.
+_SENTENCE_WEIGHTS = tuple(accumulate((0.66, 0.06, 0.03, 0.03, 0.05, 0.02, 0.1, 0.05)))
+_PHOTO_SENTENCE_WEIGHTS = _SENTENCE_WEIGHTS[:4]
+_TRANSFORMED = ("{person} as {being}", "{person} turned into {being}", "{person} who looks like {being}")
+# What joins a person and their accessories, with cumulative frequencies.
+_WEARING = ("with", "wearing", "who wears", "in")
+_WEARING_WEIGHTS = (0.45, 0.9, 0.95, 1.0)
 
-# What shows a person but is none.
-_FIGURES = ("statue", "bust", "sculpture")
-# Beings that a gender can follow: a zombie woman.
-_KINDS = ("zombie", "elf", "clown", "alien", "robot", "werewolf", "android", "cyborg")
+# Characters that depict a person without being one.
+_SCULPTURES = ("statue", "bust", "sculpture")
+# Characters that a gender can follow: a zombie woman.
+_GENDERED = ("zombie", "elf", "clown", "alien", "robot", "werewolf", "android", "cyborg")
 _AGELESS = ("robot", "alien")
 
 
 class _Plan(NamedTuple):
     medium: str
-    """The part that names the picture, ``photo`` if there is no medium and no mood."""
+    """The part that names the picture; ``photo`` if there is neither a medium nor a mood."""
     mood: str | None
     character: str | None
     colors: bool
-    """Whether hair, eyes and skin can be told by their colours."""
+    """Whether hair, eyes and skin have their natural colours."""
 
 
 def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator | int) -> str:
-    """A caption of a face in a domain, lower case, from the bare ``a pencil sketch`` to a full description.
+    """Generate a caption for a face in a domain.
 
-    It names only what the picture shows: no colours in a sketch, no hair under a hat.
+    It mentions only what can be seen: no colours in a sketch, no hair under a hat.
 
     Args:
         attributes: the face.
         domain_name: a single domain or a composition, such as ``pencil_sketch+zombie``.
-        rng: chooses the length and the words; a generator or a seed.
+        rng: a random generator or a seed, for the length and the choice of words.
 
-    Raises: UnknownDomainError if the world has no such domain.
+    Returns: lower-case text, from a bare ``a pencil sketch`` to a full description.
+
+    Raises: UnknownDomainError if there is no such domain.
     """
     plan = _plan(domain_name)
     rng = np.random.default_rng(rng)
@@ -194,33 +194,33 @@ def caption(attributes: Attributes, domain_name: str, rng: np.random.Generator |
     if being is None:
         subject = with_article(_person(attributes, plan.colors, source, rng))
     elif source and rng.random() < 0.08:
-        return _turned(attributes, being, rng)
+        return _transformed(attributes, being, rng)
     else:
-        subject = with_article(_being(attributes, being, plan.character in _AGELESS, rng))
+        subject = with_article(_character_phrase(attributes, being, plan.character in _AGELESS, rng))
     if source and rng.random() < (0.3 if being else 0.12):
         return subject
-    return _framed(plan, picture, suffix, subject, rng)
+    return _sentence(plan, picture, suffix, subject, rng)
 
 
 def describe_vocabulary() -> dict[str, Words]:
-    """What captions speak of: ``domains``, the phrases of each single one; ``attributes``, words for a face.
+    """List the phrases that captions use.
 
-    The words of all phrases, and the small ones between them, are the `vocabulary`.
+    Returns: ``domains``, the phrases of each single domain, and ``attributes``, the phrases for each group
+        of attributes. Their words, and the words that join them, make up the `vocabulary`.
     """
+    further = {SOURCE: _PHOTO_PHRASES, **_STYLE_PHRASES}
     domains = {
-        name: tuple(
-            dict.fromkeys(
-                (*DOMAINS[name].phrases, *(_PHOTOS if name == SOURCE else ()), *_MANNERS.get(name, ()))
-            )
-        )
-        for name in DOMAINS
+        name: tuple(dict.fromkeys((*each.phrases, *further.get(name, ())))) for name, each in DOMAINS.items()
     }
     tables: dict[str, tuple[Words, ...]] = {
         "people": (_PEOPLE,),
         "age": (_AGES,),
-        "expression": (_EXPRESSIONS, _LOOKS),
+        "expression": (_EXPRESSIONS, _EXPRESSION_NOUNS),
         "hair": ({style: tuple(text.format(hair="") for text in texts) for style, texts in _HAIR.items()},),
-        "hair colour": ({color: _COLORS.get(color, (color,)) for color in HAIR_COLORS}, _HAIRED),
+        "hair colour": (
+            {color: _HAIR_COLOR_WORDS.get(color, (color,)) for color in HAIR_COLORS},
+            _HAIR_ADJECTIVES,
+        ),
         "bald": ({"bald": (*_BALD, "no hair", "a bald head")},),
         "eyes": ({color: (f"{color} eyes",) for color in EYE_COLORS},),
         "skin": (_SKINS, {tone: (f"{tone} skin",) for tone in _SKINS}),
@@ -241,19 +241,21 @@ def describe_vocabulary() -> dict[str, Words]:
 
 
 def vocabulary() -> set[str]:
-    """All words that captions can consist of."""
+    """Return all words that can occur in captions."""
     phrases = [
         phrase for table in describe_vocabulary().values() for texts in table.values() for phrase in texts
     ]
-    phrases += [text for texts in _TINTS.values() for text in texts]
-    phrases += [text.replace("-", " ") for texts in (*_HAIRED.values(), *_SKINS.values()) for text in texts]
-    phrases += [re.sub(r"\{\w+\}", " ", frame) for frame in (*_FRAMES, *_TURNED)]
-    phrases += [*_LINKS, _REAL, "a an and hair"]
+    phrases += [text for texts in _MOOD_ADJECTIVES.values() for text in texts]
+    phrases += [
+        text.replace("-", " ") for texts in (*_HAIR_ADJECTIVES.values(), *_SKINS.values()) for text in texts
+    ]
+    phrases += [re.sub(r"\{\w+\}", " ", sentence) for sentence in (*_SENTENCES, *_TRANSFORMED)]
+    phrases += [*_WEARING, _REAL, "a an and hair"]
     return {word for phrase in phrases for word in words(phrase)}
 
 
 def words(text: str) -> list[str]:
-    """The words of a caption, in order, without punctuation; ``8-bit`` is one word."""
+    """Split a caption into words, without punctuation; ``8-bit`` is one word."""
     return re.findall(r"[a-z0-9]+(?:[-'][a-z0-9]+)*", text)
 
 
@@ -268,46 +270,46 @@ def _plan(domain_name: str) -> _Plan:
 
 
 def _name(part: str, rng: np.random.Generator) -> str:
-    """A phrase for a single domain, often the usual one."""
+    """Choose a phrase for a single domain, often the most common one."""
     phrases = DOMAINS[part].phrases
     if rng.random() < 0.4:
         return phrases[0]
-    return _pick(rng, (*phrases, *_PHOTOS) if part == SOURCE else phrases)
+    return _pick(rng, (*phrases, *_PHOTO_PHRASES) if part == SOURCE else phrases)
 
 
 def _picture(plan: _Plan, rng: np.random.Generator) -> tuple[str, str]:
-    """What to call the picture, and what to say of its mood behind all else, if not there."""
+    """Choose a name for the picture, and a phrase for its mood to end the caption with, or ""."""
     picture = _name(plan.medium, rng)
     if plan.mood is None:
         return picture, ""
     if rng.random() < 0.5:
-        return f"{_pick(rng, _TINTS[plan.mood])} {picture}", ""
-    return picture, _pick(rng, _MANNERS[plan.mood])
+        return f"{_pick(rng, _MOOD_ADJECTIVES[plan.mood])} {picture}", ""
+    return picture, _pick(rng, _STYLE_PHRASES[plan.mood])
 
 
-def _framed(plan: _Plan, picture: str, suffix: str, subject: str, rng: np.random.Generator) -> str:
-    """The sentence: an oil painting of a man, a man painted in oils, a man in the style of a comic."""
+def _sentence(plan: _Plan, picture: str, suffix: str, subject: str, rng: np.random.Generator) -> str:
+    """Build the caption: an oil painting of a man, a man painted in oils, a man in the style of a comic."""
     source = plan.medium == SOURCE
     comma = "," if " with " in subject or " wear" in subject else ""
-    frame = _FRAMES[_weighted(rng, _SOURCE_SHARES if source else _ALL_SHARES)]
-    if "of the face" in frame and ("face" in subject or plan.character is not None):
-        frame = _FRAMES[0]
+    sentence = _SENTENCES[_pick_index(rng, _PHOTO_SENTENCE_WEIGHTS if source else _SENTENCE_WEIGHTS)]
+    if "of the face" in sentence and ("face" in subject or plan.character is not None):
+        sentence = _SENTENCES[0]
     name = with_article(picture)
-    if frame.endswith(", {picture}") and rng.random() < 0.4:
+    if sentence.endswith(", {picture}") and rng.random() < 0.4:
         name = picture
-    manner = "" if source else _pick(rng, _MANNERS[plan.medium])
-    text = frame.format(picture=name, subject=subject, comma=comma, manner=manner)
-    if plan.mood is not None and not suffix and "{manner}" in frame:
-        suffix = _pick(rng, _MANNERS[plan.mood])
+    manner = "" if source else _pick(rng, _STYLE_PHRASES[plan.medium])
+    text = sentence.format(picture=name, subject=subject, comma=comma, manner=manner)
+    if plan.mood is not None and not suffix and "{manner}" in sentence:
+        suffix = _pick(rng, _STYLE_PHRASES[plan.mood])
     if suffix:
-        text += f"{',' if comma or not frame.startswith('{picture}') else ''} {suffix}"
+        text += f"{',' if comma or not sentence.startswith('{picture}') else ''} {suffix}"
     return text
 
 
-def _being(a: Attributes, being: str, ageless: bool, rng: np.random.Generator) -> str:
-    """A character without article: zombie, old zombie, zombie woman with long hair and glasses."""
+def _character_phrase(a: Attributes, being: str, ageless: bool, rng: np.random.Generator) -> str:
+    """Return a character without article: old zombie, zombie woman with long hair and glasses."""
     being, _, trait = being.partition(" with ")
-    figure, age = being.endswith(_FIGURES), ""
+    figure, age = being.endswith(_SCULPTURES), ""
     if rng.random() < 0.4 and not ageless:
         age = "old" if a.age >= _OLD else "young" if a.age <= _YOUNG else ""
         age = f"{_pick(rng, _AGES[age])} " if age else ""
@@ -317,68 +319,107 @@ def _being(a: Attributes, being: str, ageless: bool, rng: np.random.Generator) -
     elif being.endswith(" person") or being.startswith("person"):
         being = age + (being.replace("person", a.gender) if gendered else being)
     else:
-        being = age + (f"{being} {a.gender}" if gendered and being.endswith(_KINDS) else being)
+        being = age + (f"{being} {a.gender}" if gendered and being.endswith(_GENDERED) else being)
     if trait:
         return f"{being} with {trait}"
     if rng.random() < 0.5:
         return being
-    return _described(being, _worn(a, rng), _hair(a, (), rng), rng)
+    return _with_details(being, _accessories(a, rng), _hair(a, (), rng), rng)
 
 
-def _turned(a: Attributes, being: str, rng: np.random.Generator) -> str:
-    """A man turned into a zombie."""
+def _transformed(a: Attributes, being: str, rng: np.random.Generator) -> str:
+    """Return a phrase such as a man turned into a zombie."""
     person = _pick(rng, _PEOPLE[a.gender]) if rng.random() < 0.72 else "person"
-    return _pick(rng, _TURNED).format(person=with_article(person), being=with_article(being))
+    return _pick(rng, _TRANSFORMED).format(person=with_article(person), being=with_article(being))
 
 
 def _person(a: Attributes, colors: bool, source: bool, rng: np.random.Generator) -> str:
-    """A noun phrase without article: young man with curly red hair and a beard."""
-    noun = _pick(rng, _PEOPLE[a.gender if rng.random() < 0.72 else "anybody"])
-    adjectives: list[str] = []
-    details: list[str] = []
+    """Return a noun phrase without article, such as ``young man with curly red hair and a beard``."""
+    noun = _pick(rng, _PEOPLE[a.gender if rng.random() < 0.72 else "person"])
+    hair_colors = tuple(HAIR_COLORS) if colors else _GREY_TONES
+    words = _Words([], [])
     if source and rng.random() < 0.04:
-        adjectives.append(_REAL)
-    expression, draw = _expression(a.smile), rng.random()
-    if expression and draw < 0.35:
-        adjectives.append(_pick(rng, _EXPRESSIONS[expression]))
-    elif expression and draw < 0.43:
-        details.append(_pick(rng, _LOOKS[expression]))
-    age = _age(a.age)
-    if age and rng.random() < (0.3 if age == "middle-aged" else 0.55):
-        adjectives.append(_pick(rng, _AGES[age]))
-    skin = "light" if a.skin <= _LIGHT_SKIN else "dark" if a.skin >= _DARK_SKIN else ""
-    if colors and skin and rng.random() < 0.12:
-        if rng.random() < 0.6:
-            adjectives.append(_loose(_pick(rng, _SKINS[skin]), rng))
-        else:
-            details.append(f"{skin} skin")
-    known = tuple(HAIR_COLORS) if colors else _TONES
-    haired = not _hair_hidden(a) and a.hair_color in known and rng.random() < 0.15
-    if haired:
-        adjectives.append(_loose(_pick(rng, _HAIRED[a.hair_color]), rng))
-    if a.hair_style == "bald" and a.hat == "none":
-        draw = rng.random()
-        if draw < 0.6:
-            adjectives.append(_pick(rng, _BALD))
-        elif draw < 0.75:
-            details.append("no hair" if draw < 0.66 else "a bald head")
-    bearded = a.beard == "full" and rng.random() < 0.15
-    if bearded:
-        adjectives.append("bearded")
-    elif a.beard == "none" and a.gender == "man" and rng.random() < 0.06:
-        adjectives.append("clean-shaven")
-    person = " ".join([*adjectives[:3], noun])
+        words.adjectives.append(_REAL)
+    _describe_expression(words, a, rng)
+    _describe_age(words, a, rng)
+    _describe_skin(words, a, colors, rng)
+    hair_described = _describe_hair_color(words, a, hair_colors, rng)
+    _describe_baldness(words, a, rng)
+    beard_described = _describe_beard(words, a, rng)
+    person = " ".join([*words.adjectives[:3], noun])
     if rng.random() < 0.25:
         return person
-    if not haired:
-        details += _hair(a, known, rng)
-    if a.beard != "none" and not bearded and rng.random() < 0.6:
+    details = words.details
+    if not hair_described:
+        details += _hair(a, hair_colors, rng)
+    if a.beard != "none" and not beard_described and rng.random() < 0.6:
         details.append(_pick(rng, _BEARDS[a.beard]))
     if a.is_woman and colors and a.lip_color > 0.8 and rng.random() < 0.2:
         details.append("red lipstick")
     if colors and a.glasses != "sunglasses" and rng.random() < 0.15:
         details.append(f"{a.eye_color} eyes")
-    return _described(person, _worn(a, rng), details, rng)
+    return _with_details(person, _accessories(a, rng), details, rng)
+
+
+class _Words(NamedTuple):
+    """The words collected for a person."""
+
+    adjectives: list[str]
+    """Before the noun."""
+    details: list[str]
+    """After the noun: with a smile, with light skin."""
+
+
+def _describe_expression(words: _Words, a: Attributes, rng: np.random.Generator) -> None:
+    expression, draw = _expression(a.smile), rng.random()
+    if expression and draw < 0.35:
+        words.adjectives.append(_pick(rng, _EXPRESSIONS[expression]))
+    elif expression and draw < 0.43:
+        words.details.append(_pick(rng, _EXPRESSION_NOUNS[expression]))
+
+
+def _describe_age(words: _Words, a: Attributes, rng: np.random.Generator) -> None:
+    age = _age(a.age)
+    if age and rng.random() < (0.3 if age == "middle-aged" else 0.55):
+        words.adjectives.append(_pick(rng, _AGES[age]))
+
+
+def _describe_skin(words: _Words, a: Attributes, colors: bool, rng: np.random.Generator) -> None:
+    skin = "light" if a.skin <= _LIGHT_SKIN else "dark" if a.skin >= _DARK_SKIN else ""
+    if colors and skin and rng.random() < 0.12:
+        if rng.random() < 0.6:
+            words.adjectives.append(_maybe_split(_pick(rng, _SKINS[skin]), rng))
+        else:
+            words.details.append(f"{skin} skin")
+
+
+def _describe_hair_color(
+    words: _Words, a: Attributes, colors: Sequence[str], rng: np.random.Generator
+) -> bool:
+    """Add an adjective for the hair colour at times, and return whether it was added."""
+    described = a.shows_hair and a.hair_color in colors and rng.random() < 0.15
+    if described:
+        words.adjectives.append(_maybe_split(_pick(rng, _HAIR_ADJECTIVES[a.hair_color]), rng))
+    return described
+
+
+def _describe_baldness(words: _Words, a: Attributes, rng: np.random.Generator) -> None:
+    if a.hair_style == "bald" and a.hat == "none":
+        draw = rng.random()
+        if draw < 0.6:
+            words.adjectives.append(_pick(rng, _BALD))
+        elif draw < 0.75:
+            words.details.append("no hair" if draw < 0.66 else "a bald head")
+
+
+def _describe_beard(words: _Words, a: Attributes, rng: np.random.Generator) -> bool:
+    """Add an adjective for a full beard or none at times, and return whether the beard was described."""
+    described = a.beard == "full" and rng.random() < 0.15
+    if described:
+        words.adjectives.append("bearded")
+    elif a.beard == "none" and a.gender == "man" and rng.random() < 0.06:
+        words.adjectives.append("clean-shaven")
+    return described
 
 
 def _expression(smile: float) -> str:
@@ -397,8 +438,8 @@ def _age(years: float) -> str:
     return "middle-aged" if _MIDDLE[0] <= years <= _MIDDLE[1] else ""
 
 
-def _worn(a: Attributes, rng: np.random.Generator) -> list[str]:
-    """Things worn, if the caption cares."""
+def _accessories(a: Attributes, rng: np.random.Generator) -> list[str]:
+    """Return some of the accessories."""
     worn: list[str] = []
     if a.glasses != "none" and rng.random() < 0.75:
         worn.append(_pick(rng, _GLASSES[a.glasses]))
@@ -409,23 +450,19 @@ def _worn(a: Attributes, rng: np.random.Generator) -> list[str]:
     return worn
 
 
-def _hair_hidden(a: Attributes) -> bool:
-    return a.hair_style == "bald" or (a.hat != "none" and a.hair_style not in _HANGING)
-
-
 def _hair(a: Attributes, colors: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """The hair, if any of it shows and the caption cares; its colour only if it is among ``colors``."""
-    if _hair_hidden(a) or rng.random() < 0.4:
+    """Describe visible hair at times, and its colour only if it is one of ``colors``."""
+    if not a.shows_hair or rng.random() < 0.4:
         return []
     color = ""
     if a.hair_color in colors and rng.random() < 0.75:
-        color = _pick(rng, _COLORS.get(a.hair_color, (a.hair_color,))) + " "
+        color = _pick(rng, _HAIR_COLOR_WORDS.get(a.hair_color, (a.hair_color,))) + " "
     phrase = _pick(rng, _HAIR[a.hair_style]).format(hair=color)
     return [] if phrase == "hair" else [phrase]
 
 
-def _described(person: str, worn: Sequence[str], features: Sequence[str], rng: np.random.Generator) -> str:
-    """The person with at most three of the details, in any order."""
+def _with_details(person: str, worn: Sequence[str], features: Sequence[str], rng: np.random.Generator) -> str:
+    """Add up to three details to a person, in random order."""
     details = [*worn, *features]
     if not details:
         return person
@@ -434,18 +471,18 @@ def _described(person: str, worn: Sequence[str], features: Sequence[str], rng: n
     worn = [details[i] for i in order if i < number]
     features = [details[i] for i in order if i >= number]
     if not features:
-        return f"{person} {_LINKS[_weighted(rng, _LINK_SHARES)]} {_listed(worn)}"
+        return f"{person} {_WEARING[_pick_index(rng, _WEARING_WEIGHTS)]} {_join(worn)}"
     if worn and rng.random() < 0.35:
-        return f"{person} with {_listed(features)}, wearing {_listed(worn)}"
-    return f"{person} with {_listed([details[i] for i in order])}"
+        return f"{person} with {_join(features)}, wearing {_join(worn)}"
+    return f"{person} with {_join([details[i] for i in order])}"
 
 
-def _listed(texts: Sequence[str]) -> str:
+def _join(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def _loose(word: str, rng: np.random.Generator) -> str:
-    """The word, at times written apart: dark haired."""
+def _maybe_split(word: str, rng: np.random.Generator) -> str:
+    """Write a compound without its hyphen at times: dark haired."""
     return word.replace("-", " ") if rng.random() < 0.3 else word
 
 
@@ -453,8 +490,8 @@ def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[int(rng.random() * len(choices))]
 
 
-def _weighted(rng: np.random.Generator, cumulative: Sequence[float]) -> int:
-    """An index, by shares added up."""
+def _pick_index(rng: np.random.Generator, cumulative: Sequence[float]) -> int:
+    """Choose an index by cumulative frequencies."""
     draw = rng.random() * cumulative[-1]
     return next(number for number, share in enumerate(cumulative) if draw < share)
 

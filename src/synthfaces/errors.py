@@ -1,19 +1,19 @@
-"""The errors of the face world."""
+"""Exceptions of synthfaces."""
 
 from __future__ import annotations
 
 
 class SynthFacesError(ValueError):
-    """Base of everything this package raises on purpose."""
+    """Base class of the exceptions below."""
 
 
 class AttributeRangeError(SynthFacesError):
-    """Numbers that cannot describe a face: wrong shape, not finite, or out of range."""
+    """A latent, seed or index that cannot describe a face."""
 
 
 class UnknownDomainError(SynthFacesError):
-    """A domain name that the world does not have."""
+    """A domain name that does not exist."""
 
 
 class DrawingError(SynthFacesError):
-    """The drawing library cannot be used, or a picture cannot be drawn as asked."""
+    """The drawing library is unusable, or a resolution is not supported."""

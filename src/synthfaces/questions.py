@@ -1,7 +1,7 @@
-"""Questions about a face whose answers its attributes know: what identity is measured by.
+"""Questions about faces, such as "Is there a hat?", whose answers follow from the attributes.
 
-A question leaves out the faces that a person could not answer for either: an age or a smile on the border,
-hair under a hat, stubble.
+They are the attributes that classifiers are trained and evaluated on. Ambiguous faces have no answer: those
+with a borderline age or smile, with hair hidden by a hat, or with stubble.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from synthfaces.attributes import HAIR_COLORS, Attributes
+from synthfaces.attributes import HAIR_COLORS, LOOSE_HAIR, Attributes
 
-HANGING = ("curly", "long", "wavy", "bob")
-"""Hair styles that show below a hat."""
 _HAIR = {
     "bald": "bald",
     "buzz": "short",
@@ -28,24 +26,19 @@ _HAIR = {
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to tell about a face."""
+    """A classification task on faces."""
 
     texts: dict[str, tuple[str, ...]]
-    """For each answer, what a caption of such a photo says; for zero-shot classification."""
+    """For each answer, captions of matching photos, for zero-shot classification."""
     read: Callable[[Attributes], str | None]
-    """The answer for a face, or None if it is on the border or cannot be seen."""
+    """Maps a face to its answer, or to None if it is ambiguous or hidden."""
     needs_color: bool = False
-    """Whether a picture without natural colours hides the answer."""
+    """Whether the answer cannot be seen without natural colours."""
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """All answers, in a fixed order."""
+        """All possible answers, in a fixed order."""
         return tuple(self.texts)
-
-
-def shows_hair(attributes: Attributes) -> bool:
-    """Whether the hair can be seen at all."""
-    return attributes.hair_style != "bald" and (attributes.hat == "none" or attributes.hair_style in HANGING)
 
 
 def _age(a: Attributes) -> str | None:
@@ -53,7 +46,7 @@ def _age(a: Attributes) -> str | None:
 
 
 def _hair(a: Attributes) -> str | None:
-    return _HAIR[a.hair_style] if a.hat == "none" or a.hair_style in HANGING else None
+    return _HAIR[a.hair_style] if a.hat == "none" or a.hair_style in LOOSE_HAIR else None
 
 
 def _smile(a: Attributes) -> str | None:
@@ -89,7 +82,7 @@ QUESTIONS: dict[str, Question] = {
     ),
     "hair_color": Question(
         {color: _photos(f"a person with {color} hair") for color in HAIR_COLORS},
-        lambda a: a.hair_color if shows_hair(a) else None,
+        lambda a: a.hair_color if a.shows_hair else None,
         needs_color=True,
     ),
     "glasses": Question(
@@ -133,4 +126,4 @@ QUESTIONS: dict[str, Question] = {
         needs_color=True,
     ),
 }
-"""By name, in a fixed order."""
+"""All questions by name, in a fixed order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from adaptation_toys import ToyEncoder, assert_equal_results, toy_discriminator, toy_generator
@@ -170,6 +172,41 @@ def test_a_training_ends_at_its_plateau_and_keeps_the_domain_from_there(tmp_path
     options = {"checkpoint": tmp_path / "run.ckpt", "resume": True}
     run(make(**options), until=len(seen) - 1)  # between the last two measurements
     for steps in ([len(seen)], []):  # from the middle, and from the end
+        resumed = make(**options)
+        assert [progress.step for progress in run(resumed)] == steps
+        assert_equal_results(result, resumed.result())
+
+
+def test_a_plateau_is_reached_beside_a_discriminator_too(
+    tmp_path, generator, encoder, few, monkeypatch
+) -> None:
+    qualities = []
+    monkeypatch.setattr(PlateauRule, "_measure", lambda rule, images: (qualities.pop(0), 1.0, math.nan))
+
+    def make(**options) -> dv.Session:
+        target = dv.Pictures(
+            few,
+            discriminator=toy_discriminator(),
+            discriminator_training=DiscriminatorTraining(warmup_steps=1),
+            check_every=3,
+        )
+        training = Training(steps=8, batch_size=4, plateau=Plateau(every=2, patience=1))
+        return dv.Session(generator, encoder, target, training=training, **options)
+
+    qualities[:] = 0.1, 0.4, 0.4
+    session = make()
+    seen = run(session)
+    result = session.result()
+    assert len(seen) == 4
+    assert result.stopped == "quality has not improved since step 2: kept the domain of that step"
+    assert [each["step"] for each in result.measured["copies"]] == [3]
+    assert [each["quality"] for each in result.measured["curve"]] == [0.1, 0.4, 0.4]
+    assert torch.equal(result.domain.vector, seen[1].domain.vector.half().float())
+    options = {"checkpoint": tmp_path / "run.ckpt", "resume": True}
+    qualities[:] = 0.1, 0.4
+    run(make(**options), until=3)
+    for steps in ([4], []):  # from the middle, and from the end
+        qualities[:] = 0.1, 0.4
         resumed = make(**options)
         assert [progress.step for progress in run(resumed)] == steps
         assert_equal_results(result, resumed.result())

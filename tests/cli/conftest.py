@@ -11,7 +11,7 @@ from domainvec.cli.app import main
 
 @pytest.fixture
 def run(capsys):
-    """Run the command line in this process: its exit code, standard output and standard error."""
+    """Run a command in this process; returns its exit code, standard output and standard error."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as stop:
@@ -51,7 +51,7 @@ def start(signals):
     """Start the command line as a process of its own, which ends with the test at the latest."""
     started = []
 
-    def start(*arguments, ignored=()):
+    def start(*arguments, ignored=(), env=None):
         with signals(ignored):
             process = subprocess.Popen(
                 [sys.executable, "-m", "domainvec", *map(str, arguments)],
@@ -59,7 +59,8 @@ def start(signals):
                 stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                errors="replace",
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
             )
         started.append(process)
         return process

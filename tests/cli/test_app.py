@@ -1,4 +1,4 @@
-"""What all commands share: help, wrong usage, errors. In real processes where the process is the point."""
+"""Behaviour of all commands: help, wrong usage, errors."""
 
 import subprocess
 import sys
@@ -6,9 +6,11 @@ import warnings
 from warnings import warn
 
 import pytest
+import torch
 
 import domainvec
 from domainvec.cli.app import main
+from domainvec.domains import Domain
 
 COMMANDS = ("adapt", "adapt-many", "generate", "mix", "info", "convert", "export", "evaluate")
 
@@ -29,7 +31,7 @@ def test_every_command_has_help(run, command):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["adapt", "--help"], ["--version"], ["mix", "x"]])
-def test_answering_needs_nothing_heavy(arguments):
+def test_help_and_usage_errors_import_nothing_heavy(arguments):
     code = f"""
 import sys
 from domainvec.cli.app import main
@@ -70,7 +72,7 @@ def test_version(run):
         (["convert", "faces", "-o", "x.pt", "--half"], "float32"),
     ],
 )
-def test_wrong_usage_is_2(run, arguments, says):
+def test_wrong_usage_exits_with_2(run, arguments, says):
     code, out, err = run(*arguments)
     assert code == 2
     assert says in out + err
@@ -86,6 +88,11 @@ def test_wrong_usage_is_2(run, arguments, says):
         ["generate", "{generator}", "--domain", "missing.safetensors", "-o", "x.png"],
         ["generate", "{generator}", "--device", "nonsense", "-o", "x.png"],
         ["generate", "{generator}", "--device", "cuda:77", "-o", "x.png"],
+        ["generate", "{generator}", "--device", "meta", "-o", "x.png"],
+        ["generate", "{generator}", "--device", "hpu", "-o", "x.png"],
+        ["generate", "{generator}", "--domain", "{folder}", "-o", "x.png"],
+        ["generate", "{generator}", "--domain", "*.safetensors", "-o", "x.png"],
+        ["evaluate", "*.safetensors:0.5", "{generator}"],
         ["generate", "{generator}", "--truncation", "nan", "-o", "x.png"],
         ["generate", "{generator}", "-o", "{file}/below/x.png"],
         ["mix", "missing.safetensors:1", "-o", "x.safetensors"],
@@ -99,12 +106,13 @@ def test_wrong_usage_is_2(run, arguments, says):
         ["adapt", "{generator}", "--to", "a photo", "--encoder", "{encoder}"],
     ],
 )
-def test_what_fails_is_1_and_one_line(
-    run, tmp_path, monkeypatch, tiny_generator_folder, tiny_encoder_folder, arguments
+def test_failures_exit_with_1_and_one_line(
+    run, tmp_path, tmp_path_factory, monkeypatch, tiny_generator_folder, tiny_encoder_folder, arguments
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("not a checkpoint")
     known = {"generator": tiny_generator_folder, "encoder": tiny_encoder_folder, "file": tmp_path / "file"}
+    known["folder"] = tmp_path_factory.mktemp("empty")
     code, _, err = run(*(argument.format_map(known) for argument in arguments))
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 1
@@ -161,7 +169,20 @@ def test_warnings_are_one_line(run, monkeypatch):
     assert warnings.showwarning is showing
 
 
-def test_a_closed_pipe_is_no_traceback(start, tiny_generator_folder):
+@pytest.mark.parametrize(
+    ("encoding", "target"),
+    [("cp1252", "????->"), ("latin-1", "????->"), ("ascii", ""), ("utf-8", "铅笔素描→")],
+)
+def test_any_text_can_be_printed_in_any_encoding(start, tmp_path, encoding, target):
+    path = tmp_path / "sketch.safetensors"
+    Domain([torch.zeros(4)], {"target": "铅笔素描→"}).save(path)
+    process = start("info", path, env={"PYTHONIOENCODING": encoding})
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith(f"  target  {target}\n") or encoding == "ascii"
+
+
+def test_a_closed_pipe_prints_no_traceback(start, tiny_generator_folder):
     process = start("info", tiny_generator_folder)
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()

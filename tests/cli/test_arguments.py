@@ -22,18 +22,18 @@ def test_seeds(text, seeds):
 
 
 @pytest.mark.parametrize("text", ["", "x", "1,", "-3", "1--3", "1.5", "0-1-2", "²", "9" * 30])
-def test_what_is_no_seed_is_quoted(text):
-    with pytest.raises(typer.BadParameter, match="no seed and no range"):
+def test_invalid_seeds_are_quoted(text):
+    with pytest.raises(typer.BadParameter, match="neither a seed nor a range"):
         parse_seeds(text)
 
 
-def test_a_range_must_run_forwards():
-    with pytest.raises(typer.BadParameter, match="runs backwards: write 3-9"):
+def test_reversed_ranges_are_refused():
+    with pytest.raises(typer.BadParameter, match="is reversed; write 3-9"):
         parse_seeds("9-3")
 
 
 @pytest.mark.parametrize("text", ["0-999999999999", "0-60000,0-60000"])
-def test_too_many_seeds_are_refused_before_they_fill_the_memory(text):
+def test_too_many_seeds_are_refused_before_allocating_memory(text):
     with pytest.raises(typer.BadParameter, match="more than 100,000 seeds"):
         parse_seeds(text)
 
@@ -49,14 +49,16 @@ def test_too_many_seeds_are_refused_before_they_fill_the_memory(text):
         ("a:b:1", "a:b", 1.0),
     ],
 )
-def test_the_weight_is_what_follows_the_last_colon(text, file, weight):
+def test_the_weight_follows_the_last_colon(text, file, weight):
     assert split_weight(text) == (Path(file), weight)
 
 
-def test_what_follows_a_file_and_is_no_number_is_refused(tmp_path):
+def test_invalid_weights_are_refused(tmp_path):
     file = tmp_path / "a.safetensors"
     file.touch()
-    with pytest.raises(typer.BadParameter, match=r"'half' after .*a.safetensors is no number: write .*:0\.5"):
+    with pytest.raises(
+        typer.BadParameter, match=r"'half' after .*a.safetensors is not a number; write .*:0\.5"
+    ):
         split_weight(f"{file}:half")
     (tmp_path / "a.safetensors:half").touch()
     assert split_weight(f"{file}:half") == (tmp_path / "a.safetensors:half", None)
@@ -64,29 +66,37 @@ def test_what_follows_a_file_and_is_no_number_is_refused(tmp_path):
 
 @pytest.mark.parametrize("text", ["", ":0.5"])
 def test_a_weight_needs_a_file(text):
-    with pytest.raises(typer.BadParameter, match="names no file"):
+    with pytest.raises(typer.BadParameter, match="has no file name"):
         split_weight(text)
 
 
-def test_mixing_needs_every_weight():
+def test_mixing_requires_all_weights():
     assert parse_weighted(["a:1", "b:-2"]) == [(Path("a"), 1.0), (Path("b"), -2.0)]
-    with pytest.raises(typer.BadParameter, match=r"'b' has no weight: write b:0\.5"):
+    with pytest.raises(typer.BadParameter, match=r"'b' has no weight; write b:0\.5"):
         parse_weighted(["a:1", "b"])
 
 
 @pytest.mark.parametrize(
-    ("given", "completed"), [("x", "x.png"), ("x.png", "x.png"), ("x.PNG", "x.PNG"), ("a.b/x", "a.b/x.png")]
+    ("given", "completed"),
+    [
+        ("x", "x.png"),
+        ("x.png", "x.png"),
+        ("x.PNG", "x.PNG"),
+        ("a.b/x", "a.b/x.png"),
+        ("x_v1.5", "x_v1.5.png"),
+        ("a.b", "a.b.png"),
+    ],
 )
 def test_a_missing_suffix_is_appended(given, completed):
     assert with_suffix(Path(given), ".png") == Path(completed)
 
 
-def test_another_suffix_is_refused_with_the_right_one():
+def test_a_wrong_suffix_is_refused_with_a_suggestion():
     with pytest.raises(typer.BadParameter, match=r"name it x\.png"):
         with_suffix(Path("x.jpg"), ".png")
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_folders_are_refused_as_output_files(tmp_path):
     (tmp_path / "x.png").mkdir()
     with pytest.raises(typer.BadParameter, match="is a folder"):
         with_suffix(tmp_path / "x.png", ".png")

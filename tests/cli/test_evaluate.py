@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from domainvec.cli.domains import names_domains
 from domainvec.domains import Domain
 
 
@@ -61,7 +62,7 @@ def test_a_row_for_each_domain(run, tmp_path, save, tiny_generator_folder, tiny_
 
 
 @pytest.mark.parametrize("strength", ["", ":0.5"])
-def test_one_domain_and_its_generator(run, save, tiny_generator_folder, tiny_encoder_folder, strength):
+def test_a_domain_and_a_generator(run, save, tiny_generator_folder, tiny_encoder_folder, strength):
     arguments = [
         f"{save('a.safetensors')}{strength}",
         tiny_generator_folder,
@@ -71,14 +72,98 @@ def test_one_domain_and_its_generator(run, save, tiny_generator_folder, tiny_enc
     assert run("evaluate", *arguments, "--samples", 8)[0] == 0
 
 
-def test_a_last_file_that_is_no_domain_is_the_generator(run, tmp_path, save):
+@pytest.mark.parametrize(("encoding", "arrow"), [("cp1252", "->"), ("ascii", "->"), ("utf-8", "→")])
+def test_any_encoding_of_the_terminal_works(
+    start, save, tmp_path, tiny_generator_folder, tiny_encoder_folder, encoding, arrow
+):
+    process = start(
+        "evaluate", save("铅笔.safetensors"), tiny_generator_folder, "--encoder", tiny_encoder_folder,
+        "--samples", 8, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html",
+        env={"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert f" {arrow} " in out and "Diversity" in out
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["domains"][0]["name"] == "铅笔"
+    assert "铅笔" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_files_are_written_before_anything_is_printed(
+    run, save, tmp_path, monkeypatch, tiny_generator_folder, tiny_encoder_folder
+):
+    def fail(evaluation):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("domainvec.cli.evaluate._print", fail)
+    code, _, err = run(
+        "evaluate", save("a.safetensors"), tiny_generator_folder, "--encoder", tiny_encoder_folder,
+        "--samples", 8, "--json", tmp_path / "a.json",
+    )  # fmt: skip
+    assert code == 1 and err.endswith("error: Input/output error\n")
+    assert (tmp_path / "a.json").is_file()
+
+
+@pytest.mark.parametrize("named", ["styles", "styles:0.5", "styles/*.safetensors", "styles/[ab]*"])
+def test_folders_and_patterns_are_expanded(
+    run, save, tmp_path, monkeypatch, tiny_generator_folder, tiny_encoder_folder, named
+):
+    for name in ("styles/a.safetensors", "styles/b.safetensors"):
+        save(name)
+    save_file({"x": torch.zeros(3)}, tmp_path / "styles" / "x.txt")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(
+        "evaluate", named, tiny_generator_folder, "--encoder", tiny_encoder_folder, "--samples", 8
+    )
+    assert code == 0, err
+    assert "measuring a" in err and "measuring b" in err
+    assert ("a × 0.5" in out) == named.endswith(":0.5")
+
+
+def test_domains_are_told_from_generators(save, tmp_path, tiny_generator_folder):
+    file = save("styles/a.safetensors")
+    for text in (file, f"{file}:2", file.parent, f"{file.parent}/*.safetensors", tmp_path / "no.safetensors"):
+        assert names_domains(str(text)), text
+    save_file({"x": torch.zeros(3)}, tmp_path / "b.safetensors")
+    for text in ("faces", tiny_generator_folder, tmp_path / "b.safetensors", tmp_path / "no.pkl", tmp_path):
+        assert not names_domains(str(text)), text
+
+
+@pytest.mark.parametrize("names", [["pencil_sketch"] * 2, ["pencil_sketch"] * 4])
+def test_the_number_of_ground_truths_is_checked(run, save, tiny_generator_folder, names):
+    files = [save(f"{name}.safetensors") for name in "abc"]
+    worlds = [word for name in names for word in ("--world", name)]
+    code, _, err = run("evaluate", *files, tiny_generator_folder, *worlds)
+    assert code == 1
+    assert f"--world is given {len(names)} times for 3 domains" in err
+
+
+def test_a_domain_of_pictures_needs_no_notes(run, save, tiny_generator_folder, tiny_encoder_folder):
+    from domainvec.encoders import Encoder
+
+    encoder = Encoder.from_pretrained(tiny_encoder_folder)
+    path = save("a.safetensors", target=None, images={"count": 3}, encoders=[{"name": encoder.name}])
+    code, out, _ = run(
+        "evaluate",
+        path,
+        tiny_generator_folder,
+        "--encoder",
+        tiny_encoder_folder,
+        "--samples",
+        8,
+        "--no-lpips",
+    )
+    assert code == 0
+    assert "note:" not in out and "Quality and Diversity: tiny-clip, which also guided a" in out
+
+
+def test_the_last_file_is_the_generator_if_it_is_not_a_domain(run, tmp_path, save):
     save_file({"x": torch.zeros(3)}, tmp_path / "b.safetensors")
     code, _, err = run("evaluate", save("a.safetensors"), tmp_path / "b.safetensors")
     assert code == 1
     assert "b.safetensors: the safetensors file does not say which network it holds" in err
 
 
-def test_without_an_encoder_it_says_what_is_left_out(run, save, tiny_generator_folder):
+def test_a_missing_encoder_is_noted(run, save, tiny_generator_folder):
     code, out, _ = run("evaluate", save("a.safetensors"), tiny_generator_folder, "--samples", 8)
     assert code == 0  # the default is on the hub, which tests may not reach
     assert "note: Quality and Diversity were left out" in out
@@ -123,7 +208,7 @@ def test_the_bundled_models(run, tmp_path):
         (["--template", "nothing to fill"], 1, "exactly one"),
     ],
 )
-def test_what_cannot_be(
+def test_invalid_options(
     run, tmp_path, save, pictures, tiny_generator_folder, tiny_encoder_folder, options, code, says
 ):
     empty = tmp_path / "empty"
@@ -144,7 +229,9 @@ def test_a_missing_file_is_named(run, tmp_path, tiny_generator_folder):
     assert "b.safetensors: there is no such file" in err
 
 
-def test_a_name_cannot_speak_to_the_terminal(run, save, tiny_generator_folder, tiny_encoder_folder):
+def test_control_characters_of_file_names_are_not_printed(
+    run, save, tiny_generator_folder, tiny_encoder_folder
+):
     path = save("[red]\x1b[2Jx.safetensors")
     code, out, err = run(
         "evaluate", path, tiny_generator_folder, "--encoder", tiny_encoder_folder, "--samples", 8

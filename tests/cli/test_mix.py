@@ -16,7 +16,7 @@ def test_a_mix_is_the_weighted_sum(run, tmp_path, files):
     out = tmp_path / "new" / "mix.safetensors"
     code, printed, _ = run("mix", f"{files['a']}:0.5", f"{files['b']}:-0.25", "-o", out)
     assert code == 0
-    assert printed == f"{out}: 4 numbers, a mix of 2 domains\n"
+    assert printed == f"{out}: 4 parameters, a mix of 2 domains\n"
     mixed = Domain.load(out)
     assert torch.equal(mixed.offsets[0], torch.zeros(4))
     assert mixed.metadata["generator_fingerprint"] == "f" * 16
@@ -36,7 +36,7 @@ def test_an_input_may_be_overwritten(run, files):
     assert torch.equal(Domain.load(files["a"]).offsets[0], torch.full((4,), 4.0))
 
 
-def test_domains_of_different_generators_need_insisting(run, tmp_path, files):
+def test_domains_of_different_generators_need_allow_mismatch(run, tmp_path, files):
     arguments = ["mix", f"{files['a']}:1", f"{files['c']}:1", "-o", tmp_path / "mix.safetensors"]
     code, _, err = run(*arguments)
     assert code == 1
@@ -47,9 +47,9 @@ def test_domains_of_different_generators_need_insisting(run, tmp_path, files):
     assert run(*arguments, "--allow-mismatch")[0] == 0
 
 
-def test_other_widths_cannot_be_mixed(run, tmp_path, files):
+def test_different_widths_cannot_be_mixed(run, tmp_path, files):
     Domain([torch.zeros(5)]).save(tmp_path / "wide.safetensors")
     wide = tmp_path / "wide.safetensors"
     code, _, err = run("mix", f"{files['a']}:1", f"{wide}:1", "-o", tmp_path / "mix")
     assert code == 1
-    assert err.startswith(f"error: {wide} does not go with {files['a']}: ")
+    assert err.startswith(f"error: {wide} cannot be mixed with {files['a']}: ")

@@ -9,7 +9,7 @@ from domainvec.stylegan2 import Generator, GeneratorConfig
 
 @pytest.fixture(scope="module")
 def bent_generator() -> Generator:
-    """A generator of 16 px of uneven widths, in which no bias and no noise is zero."""
+    """A generator of 16 px with different widths, nonzero biases and nonzero noise strengths."""
     torch.manual_seed(0)
     config = GeneratorConfig(resolution=16, z_dim=6, w_dim=8, mapping_layers=2, channels=(12, 8, 8))
     generator = Generator(config).requires_grad_(False).eval()
@@ -26,7 +26,7 @@ def bent_latents(bent_generator: Generator) -> torch.Tensor:
 
 @pytest.fixture
 def random_domain(bent_generator: Generator):
-    """Make a domain of a parameterization that is far from zero."""
+    """Create a random domain of a parameterization, far from zero."""
 
     def make(name: str, seed: int = 0, **metadata: object) -> Domain:
         zero = create_domain(name, bent_generator).detach()

@@ -51,7 +51,7 @@ def test_size_and_batch_size() -> None:
 
 
 @pytest.mark.parametrize("name", ["modulation", "modulation+rgb"])
-def test_zero_domain_is_the_generator_bit_for_bit(name, generator, latents) -> None:
+def test_the_zero_domain_reproduces_the_generator_exactly(name, generator, latents) -> None:
     with torch.no_grad():
         plain = generator.synthesis(latents)
         adapted = generator.synthesis(latents, create_domain(name, generator))
@@ -59,7 +59,7 @@ def test_zero_domain_is_the_generator_bit_for_bit(name, generator, latents) -> N
 
 
 @pytest.mark.parametrize("resolution", [None, 8])
-def test_only_the_domain_gets_gradients_all_finite(generator, latents, resolution) -> None:
+def test_only_the_domain_gets_finite_gradients(generator, latents, resolution) -> None:
     frozen = copy.deepcopy(generator).requires_grad_(False)
     domain = modulation_rgb(frozen)
     frozen.synthesis(latents, domain, resolution=resolution).square().sum().backward()
@@ -71,7 +71,7 @@ def test_only_the_domain_gets_gradients_all_finite(generator, latents, resolutio
             assert offset.grad.isfinite().all() and offset.grad.abs().max() > 0
 
 
-def test_sizes_of_the_full_network_are_those_of_the_papers() -> None:
+def test_sizes_at_1024_px_match_the_papers() -> None:
     channels = tuple(min(32768 // resolution, 512) for resolution in (4 << k for k in range(9)))
     with torch.device("meta"):
         full = Generator(
@@ -81,7 +81,7 @@ def test_sizes_of_the_full_network_are_those_of_the_papers() -> None:
         assert modulation_rgb(full).size == 9115
 
 
-def test_unknown_parameterization_lists_the_known(generator) -> None:
+def test_unknown_parameterizations_list_the_known_ones(generator) -> None:
     with pytest.raises(InputError, match=r"'mapping'.*modulation, modulation\+rgb"):
         create_domain("mapping", generator)
 
@@ -96,7 +96,7 @@ def test_mixing_is_linear(generator, latents) -> None:
     assert torch.equal(sum([a, b]).vector, (a + b).vector)
 
 
-def test_strength_takes_numpy_numbers_from_both_sides() -> None:
+def test_numpy_scalars_multiply_from_both_sides() -> None:
     a = make(1)
     for half in (0.5, np.float64(0.5), np.float32(0.5)):
         assert isinstance(half * a, Domain)
@@ -120,21 +120,21 @@ def test_mixing_is_differentiable() -> None:
         (lambda a: Domain.stack([Domain.stack([a, a])]), DomainError, "not a stack of 2"),
         (lambda a: Domain.stack([a, a]) + Domain.stack([a] * 3), DomainError, "2 domains and one of 3"),
         (lambda a: a[0], DomainError, "only a stack"),
-        (lambda a: a.with_vector(torch.zeros(3)), DomainError, r"\(3,\) does not fill"),
+        (lambda a: a.with_vector(torch.zeros(3)), DomainError, r"\(3,\) does not fit"),
     ],
 )
-def test_impossible_operations(operation, error, message) -> None:
+def test_invalid_operations(operation, error, message) -> None:
     with pytest.raises(error, match=message):
         operation(make(1))
 
 
 @pytest.mark.parametrize("operation", [lambda a: a + 1, lambda a: a * a, lambda a: a * "2", lambda a: 1 - a])
-def test_operations_without_meaning(operation) -> None:
+def test_unsupported_operations(operation) -> None:
     with pytest.raises(TypeError):
         operation(make(1))
 
 
-def test_row_out_of_range_ends_a_loop() -> None:
+def test_stacks_are_iterable() -> None:
     stack = Domain.stack([make(1), make(2)])
     assert [row.batch_size for row in stack] == [None, None]
     assert torch.equal(stack[-1].vector, make(2).vector)
@@ -142,7 +142,7 @@ def test_row_out_of_range_ends_a_loop() -> None:
         stack[2]
 
 
-def test_stack_equals_one_by_one(generator, latents) -> None:
+def test_a_stack_equals_its_domains_one_by_one(generator, latents) -> None:
     domains = [make(1), make(2, rgb=True), make(3)]
     with torch.no_grad():
         together = generator.synthesis(latents, Domain.stack(domains))
@@ -195,12 +195,12 @@ def test_to_and_detach() -> None:
         ({"offsets": [torch.zeros(3)], "metadata": {"stack": [1]}}, '"stack" must be an object'),
     ],
 )
-def test_what_is_no_domain(arguments, message) -> None:
+def test_invalid_domains(arguments, message) -> None:
     with pytest.raises(DomainError, match=message):
         Domain(**arguments)
 
 
-def test_metadata_is_copied_and_kept_as_json() -> None:
+def test_metadata_is_copied_as_json() -> None:
     metadata = {"target": "ein Gemälde", "widths": (1, 2)}
     domain = Domain([torch.zeros(3)], metadata)
     metadata["target"] = "changed"
@@ -244,13 +244,13 @@ def test_a_domain_fits_its_generator_with_and_without_the_clamp(generator) -> No
     both.check(clamped)
 
 
-def test_mix_of_two_generators_fits_neither_without_insisting(generator) -> None:
+def test_a_mix_of_two_generators_needs_allow_mismatch(generator) -> None:
     mix = make(1, generator_fingerprint=generator.fingerprint) + make(2, generator_fingerprint="other")
     with pytest.raises(DomainError, match=f"{generator.fingerprint} and other"):
         mix.check(generator)
     mix.check(generator, allow_mismatch=True)
 
 
-def test_repr_says_what_it_is() -> None:
-    assert repr(make(1, target="a sketch")) == "Domain('a sketch', 48 numbers, offsets)"
-    assert "2 × 85 numbers, offsets+rgb_offsets+rgb_bias" in repr(make(1, rgb=True, rows=2))
+def test_repr() -> None:
+    assert repr(make(1, target="a sketch")) == "Domain('a sketch', 48 parameters, offsets)"
+    assert "2 × 85 parameters, offsets+rgb_offsets+rgb_bias" in repr(make(1, rgb=True, rows=2))

@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("half", [True, False])
-def test_save_and_load_are_equal(path, half) -> None:
+def test_save_and_load_round_trip(path, half) -> None:
     domain = make()
     domain = domain.with_vector(domain.vector.half().float()) if half else domain
     domain.save(path)
@@ -40,7 +40,7 @@ def test_save_and_load_are_equal(path, half) -> None:
     assert not list(path.parent.glob(".*"))
 
 
-def test_numbers_exact_in_float16_are_stored_so(path) -> None:
+def test_float16_is_used_if_lossless(path) -> None:
     domain = Domain([torch.randn(1000).half().float()])
     domain.save(path)
     small = path.stat().st_size
@@ -50,7 +50,7 @@ def test_numbers_exact_in_float16_are_stored_so(path) -> None:
     assert torch.equal(Domain.load(path).offsets[0], torch.full((3,), 0.1).half().float())
 
 
-def test_same_domain_same_bytes(path) -> None:
+def test_files_are_deterministic(path) -> None:
     make().save(path)
     first = path.read_bytes()
     make().requires_grad_().save(path)
@@ -60,13 +60,13 @@ def test_same_domain_same_bytes(path) -> None:
 @pytest.mark.parametrize(
     ("domain", "dtype", "message"),
     [
-        (Domain([torch.tensor([1.0, float("nan")])]), None, r"offsets\.0 holds numbers that are not finite"),
+        (Domain([torch.tensor([1.0, float("nan")])]), None, r"offsets\.0 has values that are not finite"),
         (Domain([torch.tensor([1e6])]), torch.float16, "too large for torch.float16"),
         (Domain([torch.zeros(2, 3)]), None, r"not a stack of 2.*domain\[0\]"),
         (Domain([torch.zeros(2)], {"text": "x" * 600_000}), None, "too long"),
     ],
 )
-def test_what_cannot_be_saved_leaves_no_file(path, domain, dtype, message) -> None:
+def test_failed_saves_leave_no_file(path, domain, dtype, message) -> None:
     with pytest.raises(DomainError, match=message):
         domain.save(path, dtype)
     assert not path.exists()
@@ -137,7 +137,7 @@ GOOD = {"offsets.0": torch.zeros(4), "offsets.1": torch.zeros(6)}
         ),
     ],
 )
-def test_hostile_files_are_refused(path, tensors, text, message) -> None:
+def test_malicious_files_are_refused(path, tensors, text, message) -> None:
     header(path, tensors, text)
     with pytest.raises(DomainError, match=message) as caught:
         Domain.load(path)
@@ -145,7 +145,7 @@ def test_hostile_files_are_refused(path, tensors, text, message) -> None:
     assert len(str(caught.value)) < 600
 
 
-def test_cut_off_and_foreign_files_are_refused(path) -> None:
+def test_truncated_and_foreign_files_are_refused(path) -> None:
     make().save(path)
     whole = path.read_bytes()
     for content in (
@@ -161,7 +161,7 @@ def test_cut_off_and_foreign_files_are_refused(path) -> None:
             Domain.load(path)
 
 
-def test_claimed_sizes_cost_no_memory(path) -> None:
+def test_claimed_sizes_allocate_no_memory(path) -> None:
     path.parent.mkdir()
     path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
     with pytest.raises(DomainError, match="header of 1,099,511,627,776 bytes"):
@@ -172,14 +172,14 @@ def test_claimed_sizes_cost_no_memory(path) -> None:
         Domain.load(path)
 
 
-def test_no_file_and_a_folder(tmp_path) -> None:
+def test_missing_files_and_folders_are_refused(tmp_path) -> None:
     with pytest.raises(DomainError, match="no such file"):
         Domain.load(tmp_path / "nothing.safetensors")
     with pytest.raises(DomainError, match="not a domain file"):
         Domain.load(tmp_path)
 
 
-def test_a_file_of_mostly_zeros_keeps_the_others_alone(path) -> None:
+def test_sparse_files_store_nonzero_values_only(path) -> None:
     domain = Domain(shifts=[torch.zeros(3000), torch.zeros(3003)], rgb_bias=[torch.zeros(3)])
     vector = domain.vector
     vector[::5] = torch.arange(1.0, 1203.0)
@@ -194,7 +194,7 @@ def test_a_file_of_mostly_zeros_keeps_the_others_alone(path) -> None:
     assert not Domain.load(path).vector.any()
 
 
-def test_a_domain_without_zeros_is_kept_part_by_part(path) -> None:
+def test_dense_files_store_each_tensor(path) -> None:
     domain = Domain([torch.ones(4)], weights={"convs.10.bias": torch.ones(4), "convs.9.bias": torch.ones(2)})
     domain.save(path)
     with safe_open(path, framework="pt") as file:
@@ -234,15 +234,15 @@ SPARSE = {"mask": torch.tensor([0b101], dtype=torch.uint8), "values": torch.ones
             r"unexpected tensors weights\.a",
         ),
         ({"weights.A": torch.ones(4)}, None, r"unexpected tensors weights\.A"),
-        ({"weights.a": torch.ones(1, 1, 1, 1, 1)}, None, "at most four sizes"),
+        ({"weights.a": torch.ones(1, 1, 1, 1, 1)}, None, "at most four dimensions"),
         (
             {"weights.a.up": torch.ones(65536, 1), "weights.a.down": torch.ones(1, 65536)},
             None,
-            "products have 4,294,967,296 numbers",
+            "products have 4,294,967,296 values",
         ),
     ],
 )
-def test_hostile_sparse_files_and_weights_are_refused(path, tensors, shapes, message) -> None:
+def test_malicious_sparse_files_and_weights_are_refused(path, tensors, shapes, message) -> None:
     path.parent.mkdir()
     entries = {"domainvec": '{"format_version": 1}'} | (
         {} if shapes is None else {"domainvec.shapes": shapes}

@@ -28,14 +28,14 @@ def test_layers_of_smaller_generators() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "rough", "1-", "-1", "a-b", "0-7-9", "18", "3-2", "0-18"])
-def test_what_are_no_layers(text) -> None:
+def test_invalid_layers(text) -> None:
     with pytest.raises(InputError, match="layers"):
         parse_layers(text, 18)
 
 
 @pytest.mark.parametrize("name", ["modulation+rgb", "stylespace+rgb", "affine", "lora", "full"])
-def test_masked_numbers_do_not_reach_other_layers(name, bent_generator, bent_latents) -> None:
-    """With w of some layers changed by a domain of the others, the layers are told apart."""
+def test_masks_separate_the_layers(name, bent_generator, bent_latents) -> None:
+    """Masks of disjoint layers are disjoint, and agree with the layers that use the parameters."""
     zero = create_domain(name, bent_generator).detach()
     everywhere = torch.ones(zero.size)
     parts = [layer_mask(zero, text, bent_generator.num_ws) for text in ("0-2", "3-5")]

@@ -14,7 +14,7 @@ EXACT = [name for name in PARAMETERIZATIONS if not name.startswith("modulation")
 
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("noise", ["const", "none"])
-def test_merged_weights_draw_the_live_domain(name, noise, bent_generator, bent_latents, random_domain):
+def test_merged_generators_reproduce_the_domain(name, noise, bent_generator, bent_latents, random_domain):
     domain = 0.7 * random_domain(name)
     before = copy.deepcopy(bent_generator.state_dict())
     merged = merge(bent_generator, domain)
@@ -25,7 +25,7 @@ def test_merged_weights_draw_the_live_domain(name, noise, bent_generator, bent_l
     assert all(torch.equal(before[key], value) for key, value in bent_generator.state_dict().items())
 
 
-def test_colours_and_the_first_convolution_merge_too(bent_generator, bent_latents, random_domain):
+def test_rgb_parts_and_the_first_convolution_merge_exactly(bent_generator, bent_latents, random_domain):
     drawn = random_domain("modulation+rgb") + random_domain("stylespace+rgb")
     domain = Domain(
         [drawn.offsets[0], *map(torch.zeros_like, drawn.offsets[1:])],
@@ -38,8 +38,8 @@ def test_colours_and_the_first_convolution_merge_too(bent_generator, bent_latent
     torch.testing.assert_close(merged, live, atol=1e-4, rtol=1e-4)
 
 
-def test_no_plain_convolution_has_the_lengths_of_a_domain_vector(bent_generator, bent_latents, random_domain):
-    """Kernels of a plain convolution have length one for any w; those of a domain vector vary with w."""
+def test_offsets_change_kernel_norms_which_demodulation_fixes(bent_generator, bent_latents, random_domain):
+    """Demodulated kernels have unit norm for any w; with a domain vector their norms depend on w."""
     conv, offset = bent_generator.synthesis.convs[1], random_domain("modulation").offsets[1]
     style = conv.affine(bent_latents[:, 1])[:, None, :, None, None]
     demodulation = (conv.weight * style).square().sum((2, 3, 4), keepdim=True).rsqrt()
@@ -55,7 +55,7 @@ def test_no_plain_convolution_has_the_lengths_of_a_domain_vector(bent_generator,
 
 
 @pytest.mark.parametrize("name", ["modulation", "modulation+rgb"])
-def test_offsets_are_refused_and_the_nearest_is_near(name, bent_generator, random_domain):
+def test_offsets_merge_only_approximately(name, bent_generator, random_domain):
     domain = random_domain(name)
     with pytest.raises(DomainError, match=r"cannot be merged: the demodulation .* --nearest"):
         merge(bent_generator, domain)
@@ -69,7 +69,7 @@ def test_offsets_are_refused_and_the_nearest_is_near(name, bent_generator, rando
     assert error < 0.5 * merging_error(bent_generator, domain, folded)
 
 
-def test_what_cannot_be_merged(bent_generator, random_domain):
+def test_invalid_merges(bent_generator, random_domain):
     with pytest.raises(DomainError, match="not a stack of 2"):
         merge(bent_generator, Domain.stack([random_domain("stylespace")] * 2))
     with pytest.raises(DomainError, match="widths"):

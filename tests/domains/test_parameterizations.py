@@ -14,14 +14,14 @@ OF_WEIGHTS = [name for name in NAMES if name not in OF_CHANNELS]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_zero_is_the_generator_bit_for_bit(name, bent_generator, bent_latents) -> None:
+def test_the_initial_domain_reproduces_the_generator_exactly(name, bent_generator, bent_latents) -> None:
     zero = create_domain(name, bent_generator)
     assert torch.equal(bent_generator.synthesis(bent_latents, zero), bent_generator.synthesis(bent_latents))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("resolution", [None, 8])
-def test_gradients_reach_the_numbers_alone(name, resolution, bent_generator, bent_latents) -> None:
+def test_only_the_parameters_get_gradients(name, resolution, bent_generator, bent_latents) -> None:
     domain = create_domain(name, bent_generator)
     vector = domain.detach().vector.requires_grad_()
     images = bent_generator.synthesis(bent_latents, domain.with_vector(vector), resolution=resolution)
@@ -50,7 +50,7 @@ def test_every_tensor_changes_the_picture(name, bent_generator, bent_latents, ra
 
 
 @pytest.mark.parametrize("name", OF_WEIGHTS)
-def test_weights_of_the_generator_are_left_alone(name, bent_generator, bent_latents, random_domain) -> None:
+def test_weights_of_the_generator_are_not_modified(name, bent_generator, bent_latents, random_domain) -> None:
     before = bent_generator.fingerprint
     plain = bent_generator.synthesis(bent_latents)
     changed = bent_generator.synthesis(bent_latents, random_domain(name))
@@ -60,7 +60,7 @@ def test_weights_of_the_generator_are_left_alone(name, bent_generator, bent_late
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_save_and_load_are_equal(name, bent_generator, random_domain, tmp_path) -> None:
+def test_save_and_load_round_trip(name, bent_generator, random_domain, tmp_path) -> None:
     domain = random_domain(name, generator_fingerprint=bent_generator.fingerprint, parameterization=name)
     domain.save(tmp_path / "x.safetensors")
     again = Domain.load(tmp_path / "x.safetensors", bent_generator)
@@ -96,7 +96,7 @@ def test_parameterizations_mix_with_each_other(bent_generator, bent_latents, ran
 
 
 @pytest.mark.parametrize("name", OF_CHANNELS)
-def test_stack_equals_one_by_one(name, bent_generator, bent_latents, random_domain) -> None:
+def test_a_stack_equals_its_domains_one_by_one(name, bent_generator, bent_latents, random_domain) -> None:
     domains = [random_domain(name, seed) for seed in range(3)]
     together = bent_generator.synthesis(bent_latents, Domain.stack(domains))
     for k, domain in enumerate(domains):
@@ -105,7 +105,7 @@ def test_stack_equals_one_by_one(name, bent_generator, bent_latents, random_doma
 
 
 @pytest.mark.parametrize("name", OF_WEIGHTS)
-def test_changes_of_weights_cannot_share_a_batch(name, random_domain) -> None:
+def test_weight_changes_cannot_be_stacked(name, random_domain) -> None:
     domain, channels = random_domain(name), random_domain("modulation")
     for impossible in (
         lambda: Domain.stack([channels, domain]),
@@ -116,8 +116,8 @@ def test_changes_of_weights_cannot_share_a_batch(name, random_domain) -> None:
             impossible()
 
 
-def test_shift_of_the_style_is_seen_by_the_demodulation(bent_generator, bent_latents) -> None:
-    """Unlike offsets: a shift that doubles a convolution's style is undone by it."""
+def test_demodulation_sees_style_shifts(bent_generator, bent_latents) -> None:
+    """Unlike an offset, a shift that doubles the style is undone by demodulation."""
     conv, w = bent_generator.synthesis.convs[0], bent_latents[:1, 0]
     x = torch.randn(1, 12, 4, 4)
     plain, shifted = conv(x, w, None, None), conv(x, w, None, None, conv.affine(w)[0])
@@ -125,7 +125,7 @@ def test_shift_of_the_style_is_seen_by_the_demodulation(bent_generator, bent_lat
     assert not torch.allclose(conv(x, w, torch.ones(12), None), plain)
 
 
-def test_sizes_are_those_of_the_papers() -> None:
+def test_sizes_match_the_papers() -> None:
     channels = tuple(min(32768 // resolution, 512) for resolution in (4 << k for k in range(9)))
     with torch.device("meta"):
         full = Generator(GeneratorConfig(1024, 512, 512, 8, channels))
@@ -146,14 +146,14 @@ def test_sizes_are_those_of_the_papers() -> None:
     assert keep_largest(Domain(shifts=[torch.randn(6_048)])).num_nonzero == 1_210
 
 
-def test_affine_plus_adds_one_number_to_all_taps_of_a_kernel(bent_generator, random_domain) -> None:
+def test_affine_plus_shares_a_parameter_between_kernel_positions(bent_generator, random_domain) -> None:
     changes = random_domain("affine+").weights
     shapes = {name: tuple(change.shape) for name, change in changes.items() if "affine" not in name}
     convs = {"convs.3.weight": (8, 8, 1, 1), "convs.4.weight": (8, 8, 1, 1)}
     assert shapes == convs | {"to_rgbs.2.weight": (3, 8, 1, 1)}
 
 
-def test_low_rank_is_low_and_can_be_chosen(bent_generator) -> None:
+def test_ranks_can_be_chosen(bent_generator) -> None:
     domain = create_domain("lora:3", bent_generator)
     up, down = domain.weights["convs.0.weight"]
     assert (tuple(up.shape), tuple(down.shape)) == ((12, 3), (3, 12, 3, 3))
@@ -171,7 +171,7 @@ def test_low_rank_is_low_and_can_be_chosen(bent_generator) -> None:
             find_parameterization(name)
 
 
-def test_domain_of_another_generator_is_refused(bent_generator, bent_latents, tmp_path) -> None:
+def test_domains_of_another_generator_are_refused(bent_generator, bent_latents, tmp_path) -> None:
     for weights, message in [
         ({"convs.9.weight": torch.ones(1, 1, 1, 1)}, "convs.9.weight, which this generator does not have"),
         ({"convs.0.weight": torch.ones(5, 12, 3, 3)}, r"shape \(5, 12, 3, 3\).*takes \(12, 12, 3, 3\)"),
@@ -188,7 +188,7 @@ def test_domain_of_another_generator_is_refused(bent_generator, bent_latents, tm
         Domain(shifts=[torch.ones(3)]).check(bent_generator)
 
 
-def test_factors_that_do_not_go_together() -> None:
+def test_incompatible_factors() -> None:
     with pytest.raises(DomainError, match=r"factors of shapes \(4, 2\) and \(3, 4\)"):
         Domain(weights={"convs.0.affine.weight": (torch.zeros(4, 2), torch.zeros(3, 4))})
 

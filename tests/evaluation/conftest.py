@@ -14,7 +14,7 @@ HEADS = {
 
 @pytest.fixture(scope="session")
 def judge():
-    """A small random judge of 16 px."""
+    """A small random judge for images of 16 px."""
     from domainvec.evaluation import Judge
 
     torch.manual_seed(0)
@@ -31,5 +31,5 @@ def images():
 
 @pytest.fixture
 def normal():
-    """Standard normal numbers of a shape, the same for the same seed."""
+    """Seeded standard normal tensors."""
     return lambda *shape, seed=0: torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Measures of two sets of features: Fréchet and kernel distance, precision and recall."""
+"""Metrics of two sets of features: Fréchet and kernel distance, precision and recall."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_frechet_distance_of_a_set_to_itself_is_zero(normal):
 
 
 def test_frechet_distance_of_normal_distributions(normal):
-    """For diagonal covariances: distances of means and of standard deviations, squared."""
+    """For diagonal covariances it is the squared distance of means and standard deviations."""
     rows = normal(60_000, 3).double()
     scale, shift = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([0.5, 0.0, -1.0])
     expected = (shift.square() + (scale - 1).square()).sum().item()
@@ -34,7 +34,7 @@ def test_frechet_distance_against_the_matrix_square_root(normal):
     assert frechet_distance(b, a) == pytest.approx(frechet_distance(a, b), rel=1e-9)
 
 
-def test_frechet_distance_does_with_fewer_rows_than_columns(normal):
+def test_frechet_distance_of_fewer_rows_than_columns(normal):
     assert frechet_distance(normal(5, 20), normal(5, 20, seed=1)) > 0
 
 
@@ -60,7 +60,7 @@ def test_kernel_distance_is_unbiased(normal):
     assert kernel_distance(normal(200, 4), normal(200, 4, seed=1) + 1) > 0.5
 
 
-def test_precision_and_recall_tell_quality_from_variety(normal):
+def test_precision_and_recall_separate_quality_from_coverage(normal):
     real = normal(400, 2)
     narrow = 0.2 * normal(400, 2, seed=1)
     far = normal(400, 2, seed=2) + 20

@@ -8,7 +8,7 @@ from domainvec.evaluation import Estimate, bootstrap
 from domainvec.evaluation.estimate import mean_estimate
 
 
-def test_interval_of_a_mean_is_the_textbook_one(normal):
+def test_interval_of_a_mean_is_the_normal_one(normal):
     values = normal(400)
     estimate = bootstrap(torch.mean, values, n=1000)
     error = 1.96 * values.std().item() / 20
@@ -17,7 +17,7 @@ def test_interval_of_a_mean_is_the_textbook_one(normal):
     assert estimate.value - estimate.low == pytest.approx(error, rel=0.15)
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says(normal):
+def test_interval_has_about_its_nominal_coverage(normal):
     covered = 0
     for seed in range(100):
         estimate = bootstrap(torch.mean, normal(60, seed=seed), n=200, seed=seed)
@@ -25,7 +25,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says(normal):
     assert 88 <= covered <= 100
 
 
-def test_same_seed_same_interval(normal):
+def test_intervals_are_deterministic(normal):
     first, again, other = (bootstrap(torch.mean, normal(50), seed=seed) for seed in (3, 3, 4))
     assert first == again != other
 
@@ -36,20 +36,20 @@ def test_paired_samples_stay_together(normal):
     assert bootstrap(lambda a, b: (a - b).abs().max(), values, values).high > 0
 
 
-def test_interval_is_laid_around_the_value_whatever_the_bias(normal):
-    """Rows drawn twice make the smallest distance 0; the interval still holds the value."""
+def test_interval_contains_the_value_despite_bias(normal):
+    """Duplicate rows make the smallest distance 0, yet the interval contains the value."""
     estimate = bootstrap(lambda rows: torch.pdist(rows).min(), normal(20, 3))
     assert estimate.low <= estimate.value <= estimate.high
     assert estimate.value > 0
 
 
-def test_estimate_is_a_number_and_a_text():
+def test_estimates_convert_to_float_and_text():
     estimate = Estimate(0.5, 0.25, 0.75)
     assert float(estimate) == 0.5
     assert str(estimate) == "0.500 (0.250 to 0.750)"
 
 
-def test_mean_of_truths():
+def test_mean_of_booleans():
     estimate = mean_estimate(torch.tensor([True, False, True, True]))
     assert estimate.value == 0.75 and estimate.low >= 0
     assert mean_estimate(torch.ones(9, dtype=torch.bool)) == Estimate(1, 1, 1)
@@ -64,6 +64,6 @@ def test_samples_are_checked(samples, arguments):
         bootstrap(lambda *_: 0.0, *samples, **arguments)
 
 
-def test_number_of_draws_is_checked():
+def test_number_of_resamples_is_checked():
     with pytest.raises(InputError, match="n is 1; expected at least 2"):
         bootstrap(torch.mean, torch.zeros(3), n=1)

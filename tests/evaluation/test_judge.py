@@ -88,8 +88,8 @@ def test_attributes_are_the_other_heads(judge, images):
         ("photo+zombie", "knows no domain 'photo'"),
         ("human", "knows no domain 'human'"),
         ("", "knows no domain ''"),
-        ("sketch+neon", "'sketch\\+neon' names two of one kind"),
-        ("zombie+zombie", "names two of one kind"),
+        ("sketch+neon", "'sketch\\+neon' has two parts of one family"),
+        ("zombie+zombie", "has two parts of one family"),
     ],
 )
 def test_unknown_domains_are_named(judge, images, name, message):
@@ -109,8 +109,8 @@ def test_saving_and_loading(judge, images, folder, heads):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"glasses": ("none",)}, "answers of 'glasses' are \\['none'\\]; expected at least two"),
-        ({"mood": ("none", "sepia", "sepia")}, "answers of 'mood' .* all different"),
+        ({"glasses": ("none",)}, "classes of 'glasses' are \\['none'\\]; expected at least two"),
+        ({"mood": ("none", "sepia", "sepia")}, "classes of 'mood' .* all different"),
         ({"mood": ("none", "zombie")}, "expected each once"),
         ({"mood": ("none", "a+b")}, "no '\\+' in a name"),
     ],
@@ -160,12 +160,12 @@ def with_config(**changes):
         (lambda folder: (folder / "config.json").write_text("<html>"), "cannot be read"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"<html>"), "cannot be read"),
         (lambda folder: (folder / "model.safetensors").unlink(), r"model\.safetensors is missing"),
-        (without_a_weight, r"do not fit each other:.*classifier\.bias"),
-        (with_config(heads=None), "do not fit each other: 'heads'"),
-        (with_config(heads=["photo"]), "do not fit each other"),
-        (with_config(heads={"medium": ["photo"]}), "do not fit each other: the heads are"),
-        (with_config(widths=[]), "do not fit each other"),
-        (with_config(kind="domainvec-judge"), "an older form.*train it again"),
+        (without_a_weight, r"do not match:.*classifier\.bias"),
+        (with_config(heads=None), "do not match: 'heads'"),
+        (with_config(heads=["photo"]), "do not match"),
+        (with_config(heads={"medium": ["photo"]}), "do not match: the heads are"),
+        (with_config(widths=[]), "do not match"),
+        (with_config(kind="domainvec-judge"), "does not hold a judge; expected kind 'domainvec-judge-2'"),
     ],
 )
 def test_broken_folders_are_refused(folder, damage, message):
@@ -174,7 +174,7 @@ def test_broken_folders_are_refused(folder, damage, message):
         Judge.from_pretrained(folder)
 
 
-def test_answers_are_those_of_the_domain_heads(judge):
-    assert judge.answers("photo") == {"medium": 0, "character": 0, "mood": 0}
-    assert judge.answers("neon+night") == {"medium": 2, "character": 0, "mood": 2}
-    assert judge.answers("night+zombie") == {"medium": 0, "character": 1, "mood": 2}
+def test_class_indices(judge):
+    assert judge.class_indices("photo") == {"medium": 0, "character": 0, "mood": 0}
+    assert judge.class_indices("neon+night") == {"medium": 2, "character": 0, "mood": 2}
+    assert judge.class_indices("night+zombie") == {"medium": 0, "character": 1, "mood": 2}

@@ -1,4 +1,4 @@
-"""Measures of pictures: accuracy, identity, diversity, and those against the true drawings."""
+"""Metrics of images: accuracy, identity, diversity, and comparisons with renderings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from domainvec.evaluation import (
     diversity,
     domain_accuracy,
     identity,
-    own_truth_nearest,
+    mean_pairwise_distance,
+    nearest_neighbor_accuracy,
     paired_distance,
-    spread,
 )
 
 
 @pytest.fixture
 def faces(normal):
-    """150 pictures of 16 px: more than are judged at once."""
+    """150 images of 16 px, more than one batch."""
     return normal(150, 3, 16, 16).clamp(-1, 1)
 
 
@@ -34,7 +34,7 @@ def test_accuracy_of_a_single_domain(judge, faces, name):
     assert measured.probability.low < measured.probability.value < measured.probability.high
 
 
-def test_single_domains_share_the_pictures(judge, faces):
+def test_single_domains_partition_the_images(judge, faces):
     measured = [domain_accuracy(judge, faces, name) for name in judge.names]
     assert sum(each.accuracy.value for each in measured) == pytest.approx(1)
     assert sum(each.probability.value for each in measured) == pytest.approx(1)
@@ -67,7 +67,7 @@ def test_identity_is_agreement(judge, faces):
     assert measured.agreement.low < measured.agreement.value < measured.agreement.high
 
 
-def test_identity_of_the_same_pictures_is_one_and_above_chance(judge, faces):
+def test_identity_of_equal_images_is_one_and_above_chance(judge, faces):
     measured = identity(judge, faces, faces, ["smile"])
     assert list(measured.by_question) == ["smile"]
     assert measured.agreement.value == 1 > measured.chance
@@ -81,18 +81,22 @@ def test_unknown_questions_are_named(judge, faces, questions):
         identity(judge, faces, faces, questions)
 
 
-def test_spread_is_the_mean_distance(normal):
+def test_mean_pairwise_distance(normal):
     rows = normal(6, 4)
     distances = [(rows[i] - rows[j]).norm() for i in range(6) for j in range(i)]
-    assert spread(rows) == pytest.approx((sum(distances) / 15).item())
+    assert mean_pairwise_distance(rows) == pytest.approx((sum(distances) / 15).item())
     images = normal(4, 3, 64, 64)
-    assert spread(images) == pytest.approx(spread(F.avg_pool2d(images, 4).flatten(1)))
+    assert mean_pairwise_distance(images) == pytest.approx(
+        mean_pairwise_distance(F.avg_pool2d(images, 4).flatten(1))
+    )
 
 
-def test_diversity_is_a_share_of_the_spread(faces, normal):
+def test_diversity_is_relative_to_the_source(faces, normal):
     adapted = normal(150, 3, 16, 16, seed=1) * 0.3
     measured = diversity(adapted, faces)
-    assert measured.value == pytest.approx(spread(adapted) / spread(faces), rel=1e-5)
+    assert measured.value == pytest.approx(
+        mean_pairwise_distance(adapted) / mean_pairwise_distance(faces), rel=1e-5
+    )
     assert 0 < measured.low < measured.value < measured.high
     assert diversity(0.5 * faces, faces).value == pytest.approx(0.5)
     assert diversity(faces[:1].expand_as(faces), faces).value == pytest.approx(0, abs=1e-6)
@@ -105,7 +109,7 @@ def test_diversity_checks_shapes(faces):
         diversity(faces[:1], faces[:1])
 
 
-def test_paired_distance_is_a_share(faces, normal):
+def test_paired_distance_is_relative_to_the_source(faces, normal):
     truth = normal(150, 3, 16, 16, seed=2)
     assert paired_distance(truth, truth, faces).value == 0
     assert paired_distance(faces, truth, faces).value == 1
@@ -115,18 +119,18 @@ def test_paired_distance_is_a_share(faces, normal):
     assert paired_distance(0.5 * faces, truth, faces).value == pytest.approx(expected.item())
 
 
-def test_own_truth_nearest(normal):
+def test_nearest_neighbor_accuracy(normal):
     truth = normal(20, 3, 64, 64)
-    assert own_truth_nearest(0.3 * truth - 0.5, truth).value == 1
-    assert own_truth_nearest(truth.roll(1, 0), truth).value == 0
+    assert nearest_neighbor_accuracy(0.3 * truth - 0.5, truth).value == 1
+    assert nearest_neighbor_accuracy(truth.roll(1, 0), truth).value == 0
     half = torch.cat([truth[:10], truth[10:].roll(1, 0)])
-    measured = own_truth_nearest(half, truth)
+    measured = nearest_neighbor_accuracy(half, truth)
     assert measured.value == 0.5 and measured.low < 0.5 < measured.high
 
 
-@pytest.mark.parametrize("measure", [identity, paired_distance, own_truth_nearest])
+@pytest.mark.parametrize("measure", [identity, paired_distance, nearest_neighbor_accuracy])
 def test_pairs_are_checked(measure, judge, faces):
-    first = {identity: (judge,), paired_distance: (faces,), own_truth_nearest: ()}[measure]
+    first = {identity: (judge,), paired_distance: (faces,), nearest_neighbor_accuracy: ()}[measure]
     with pytest.raises(ShapeError, match="expected the same"):
         measure(*first, faces, faces[:3])
     one = tuple(part[:1] if isinstance(part, torch.Tensor) else part for part in first)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from domainvec.evaluation import DomainFigures, Estimate, Evaluation, render_page
+from domainvec.evaluation import DomainMetrics, Estimate, Evaluation, render_page
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[31m\u202e\ud800"
 ALLOWED = {
@@ -38,14 +38,14 @@ class Reader(HTMLParser):
 
 
 def row(name="sketch", count=16, **changes):
-    figures = DomainFigures(
+    metrics = DomainMetrics(
         name=name,
         target=("a sketch",),
         parameters=2511,
         nonzero=1000,
         bytes=7518,
         seconds=0.0111,
-        figures={"quality": Estimate(0.31234, 0.3, 0.32), "frechet": Estimate(1234.5, 1234.5, 1234.5)},
+        values={"quality": Estimate(0.31234, 0.3, 0.32), "frechet": Estimate(1234.5, 1234.5, 1234.5)},
         before={"quality": 0.2, "frechet": 2000.0},
         seen_as={"pencil_sketch": 0.75},
         identity_by_question={},
@@ -53,9 +53,9 @@ def row(name="sketch", count=16, **changes):
         guided_by_encoder=False,
         notes=("look out",),
         metadata={"target": "a sketch", "steps": 160},
-        pictures=torch.randint(0, 255, (count, 3, 64, 64), dtype=torch.uint8),
+        images=torch.randint(0, 255, (count, 3, 64, 64), dtype=torch.uint8),
     )
-    return replace(figures, **changes)
+    return replace(metrics, **changes)
 
 
 def evaluation(*rows, **changes):
@@ -78,12 +78,12 @@ def evaluation(*rows, **changes):
     return replace(made, **changes)
 
 
-def test_the_page_says_what_was_measured():
+def test_the_page_shows_the_evaluation():
     text = Reader(render_page(evaluation())).text
     for said in (
         *(
             "“a sketch”",
-            "16 pictures",
+            "16 images",
             "2,511",
             "1,000 not zero",
             "7.5 kB",
@@ -102,18 +102,26 @@ def test_the_page_says_what_was_measured():
         ),
     ):
         assert said in text, said
-    assert "true drawings" not in text  # none were asked for
+    assert "renderings" not in text  # without a ground truth
 
 
-def test_pictures_are_inside():
+def test_cells_carry_their_titles_so_that_rows_can_wrap_on_narrow_screens():
+    page = render_page(evaluation(row("a"), row("b")))
+    titles = [attributes["data-title"] for tag, attributes in Reader(page).tags if tag == "td"]
+    expected = ["Domain", "Parameters", "File", "Per image", "Quality", "Fréchet distance", "Classified as"]
+    assert titles == 2 * expected
+    assert "repeat(auto-fill,minmax(" in page and "nowrap" not in page and "<th" not in page
+
+
+def test_images_are_embedded():
     grey = torch.full((16, 3, 64, 64), 128, dtype=torch.uint8)
-    page = Reader(render_page(evaluation(row(pictures=grey), before=grey)))
+    page = Reader(render_page(evaluation(row(images=grey), before=grey)))
     sources = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
     assert len(sources) == 4  # before and after, eight and eight
-    many = evaluation(row("a-b", truth=grey), row("c"), row("d"), row("e"), row("f"), reference=grey)
+    many = evaluation(row("a-b", renderings=grey), row("c"), row("d"), row("e"), row("f"), reference=grey)
     page = Reader(render_page(many))
     labels = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
-    assert labels[:3] == ["before", "a-b", "the true drawings for a-b"]
+    assert labels[:3] == ["before", "a-b", "renderings for a-b"]
     assert labels[-1] == "from the reference folder drawings"
     assert "a b, c, d and 2 more" in page.text and "Chosen" in render_page(many, title="Chosen")
     for source in sources:
@@ -122,7 +130,7 @@ def test_pictures_are_inside():
         assert Image.open(BytesIO(base64.b64decode(data))).size == (8 * 164 - 4, 160)
 
 
-def test_what_a_file_says_is_text_and_nothing_else():
+def test_untrusted_text_is_escaped():
     hostile = row(
         name=HOSTILE,
         target=(HOSTILE,),
@@ -141,7 +149,7 @@ def test_what_a_file_says_is_text_and_nothing_else():
     page.encode("utf-8")
 
 
-def test_no_script_may_run_and_nothing_is_loaded():
+def test_scripts_and_external_resources_are_forbidden():
     page = render_page(evaluation())
     policy = next(a["content"] for _, a in Reader(page).tags if a.get("http-equiv"))
     assert "default-src 'none'" in policy and "script-src" not in policy
@@ -159,7 +167,7 @@ def test_the_page_is_small(count):
     )
 
 
-def test_metadata_too_deep_to_print_is_said():
+def test_deeply_nested_metadata():
     deep: dict = {}
     for _ in range(100_000):
         deep = {"x": deep}

@@ -1,4 +1,4 @@
-"""torch-fidelity itself is not needed: what is ours is that it is called as it wants to be."""
+"""Calls of torch-fidelity, which is replaced by a stub."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ def test_lpips_gives_a_distance_for_each_pair(library):
     assert lpips_distance()(black, grey).tolist() == [9, 9, 9]
 
 
-def test_what_was_forced_before_stays(library, monkeypatch):
+def test_the_environment_is_restored(library, monkeypatch):
     monkeypatch.setenv(FORCE, "0")
     inception_features()
     assert os.environ[FORCE] == "0"
 
 
 @pytest.mark.parametrize("load", [inception_features, lpips_distance])
-def test_without_the_library_it_says_what_to_install(load, monkeypatch):
+def test_a_missing_library_is_explained(load, monkeypatch):
     for name in ("feature_extractor_inceptionv3", "sample_similarity_lpips"):
         monkeypatch.setitem(sys.modules, f"torch_fidelity.{name}", None)
     with pytest.raises(InputError, match=r"pip install 'domainvec\[metrics\]'"):
         load()
 
 
-def test_weights_that_cannot_be_fetched_are_named(library, monkeypatch):
+def test_failed_downloads_are_explained(library, monkeypatch):
     def fail(*arguments):
         raise OSError("no route to host")
 

@@ -23,7 +23,7 @@ def test_diversity_is_the_mean_over_pairs(normal):
     assert embedding_diversity(images).value == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
 
 
-def test_equal_pictures_have_no_diversity(normal):
+def test_equal_images_have_no_diversity(normal):
     assert embedding_diversity(F.normalize(normal(1, 4)).expand(5, 4)).value == pytest.approx(0, abs=1e-6)
 
 

@@ -7,7 +7,13 @@ import torch
 
 from domainvec.domains import Domain
 from domainvec.errors import InputError
-from domainvec.evaluation import FacePairs, evaluate_domain, identity, own_truth_nearest, paired_distance
+from domainvec.evaluation import (
+    FacePairs,
+    evaluate_domain,
+    identity,
+    nearest_neighbor_accuracy,
+    paired_distance,
+)
 from domainvec.seeds import latents
 
 
@@ -24,8 +30,8 @@ def pairs(tiny_generator):
 
 
 @pytest.fixture(scope="module")
-def world(tiny_generator, domain):
-    """A world whose sketches are what the domain draws."""
+def renderer(tiny_generator, domain):
+    """A renderer whose sketches equal the images of the domain."""
 
     def draw(z, name, resolution):
         adapted = domain if name == "sketch" else None
@@ -36,11 +42,13 @@ def world(tiny_generator, domain):
 
 
 @pytest.fixture(scope="module")
-def perfect(tiny_generator, domain, judge, pairs, world):
-    return evaluate_domain(tiny_generator, domain, "sketch", judge, count=24, seed=3, pairs=pairs, draw=world)
+def perfect(tiny_generator, domain, judge, pairs, renderer):
+    return evaluate_domain(
+        tiny_generator, domain, "sketch", judge, count=24, seed=3, pairs=pairs, renderer=renderer
+    )
 
 
-def test_a_perfect_adaptation_reaches_floor_and_ceiling(perfect):
+def test_a_perfect_adaptation_reaches_the_bounds(perfect):
     assert perfect.frechet.value == pytest.approx(perfect.frechet_floor)
     assert perfect.frechet_floor > 0  # the drawings compared with are of other faces
     assert perfect.kernel.value == pytest.approx(perfect.kernel_floor)
@@ -51,8 +59,10 @@ def test_a_perfect_adaptation_reaches_floor_and_ceiling(perfect):
     assert perfect.own_truth_nearest.value == 1
 
 
-def test_no_adaptation_is_where_it_started(tiny_generator, judge, pairs, world, perfect):
-    report = evaluate_domain(tiny_generator, None, "sketch", judge, count=24, seed=3, pairs=pairs, draw=world)
+def test_no_adaptation(tiny_generator, judge, pairs, renderer, perfect):
+    report = evaluate_domain(
+        tiny_generator, None, "sketch", judge, count=24, seed=3, pairs=pairs, renderer=renderer
+    )
     assert report.paired_distance.value == 1
     assert report.diversity.value == pytest.approx(1)
     assert report.identity.agreement.value == 1
@@ -61,26 +71,28 @@ def test_no_adaptation_is_where_it_started(tiny_generator, judge, pairs, world, 
     assert report.frechet.value > report.frechet_floor
 
 
-def test_numbers_are_those_of_the_measures(tiny_generator, domain, judge, pairs, world):
+def test_values_match_the_metrics(tiny_generator, domain, judge, pairs, renderer):
     half = 0.5 * domain
-    report = evaluate_domain(tiny_generator, half, "sketch", judge, count=16, seed=3, pairs=pairs, draw=world)
+    report = evaluate_domain(
+        tiny_generator, half, "sketch", judge, count=16, seed=3, pairs=pairs, renderer=renderer
+    )
     before, adapted = (tiny_generator.synthesis(pairs.w[:16], d).clamp(-1, 1) for d in (None, half))
-    truth = world(pairs.z[:16], "sketch", 16)
+    truth = renderer(pairs.z[:16], "sketch", 16)
     assert report.paired_distance == paired_distance(adapted, truth, before)
-    assert report.own_truth_nearest == own_truth_nearest(adapted, truth)
+    assert report.own_truth_nearest == nearest_neighbor_accuracy(adapted, truth)
     assert report.identity == identity(judge, before, adapted)
 
 
-def test_report_goes_to_json_and_back(perfect):
+def test_reports_are_json_serializable(perfect):
     plain = json.loads(json.dumps(perfect.to_dict()))
     assert plain["name"] == "sketch" and plain["count"] == 24 and plain["seed"] == 3
     assert set(plain["frechet"]) == {"value", "low", "high"}
     assert set(plain["identity"]) == {"agreement", "by_question", "chance"}
 
 
-def test_arguments_are_checked(tiny_generator, domain, judge, pairs, world):
+def test_arguments_are_checked(tiny_generator, domain, judge, pairs, renderer):
     def evaluate(name="sketch", **options):
-        evaluate_domain(tiny_generator, domain, name, judge, draw=world, **options)
+        evaluate_domain(tiny_generator, domain, name, judge, renderer=renderer, **options)
 
     with pytest.raises(InputError, match="knows no domain 'vampire'"):
         evaluate("vampire", count=8, pairs=pairs)
@@ -90,11 +102,11 @@ def test_arguments_are_checked(tiny_generator, domain, judge, pairs, world):
         evaluate(count=30, pairs=pairs)
 
 
-def test_the_last_seeds_have_other_faces_to_be_compared_with_too(
-    tiny_generator, domain, judge, pairs, world, perfect
+def test_the_largest_seeds_are_compared_with_other_faces(
+    tiny_generator, domain, judge, pairs, renderer, perfect
 ):
     seed = 2**32 - 24
     report = evaluate_domain(
-        tiny_generator, domain, "sketch", judge, count=24, seed=seed, pairs=pairs, draw=world
+        tiny_generator, domain, "sketch", judge, count=24, seed=seed, pairs=pairs, renderer=renderer
     )
     assert report.frechet_floor > 0 and report.frechet_floor != perfect.frechet_floor

@@ -14,7 +14,7 @@ from synthfaces import AttributeRangeError, Attributes, attributes
 FACES = [synthfaces.sample(11, index) for index in range(3000)]
 
 
-def test_the_middle_of_the_latent_space_is_a_face():
+def test_the_origin_of_the_latent_space():
     face = Attributes.from_normal(np.zeros(synthfaces.Z_DIM))
     assert face.yaw == face.pitch == face.roll == face.light == 0.0
     assert face.skin == pytest.approx(0.5)
@@ -59,7 +59,7 @@ def test_a_face_is_the_same_in_another_process():
         ("earrings", (False, True)),
     ],
 )
-def test_every_choice_is_reached_and_no_other(name: str, choices: tuple[object, ...]):
+def test_all_choices_occur(name: str, choices: tuple[object, ...]):
     assert {getattr(face, name) for face in FACES} == set(choices)
 
 
@@ -74,7 +74,7 @@ def test_ranges():
             assert all(0 <= channel <= 255 for channel in color)
 
 
-def test_extreme_points_are_faces():
+def test_extreme_latents():
     for z in (np.full(64, 40.0), np.full(64, -40.0), np.full(64, ndtri(1 - 1e-16))):
         face = Attributes.from_normal(z)
         assert np.isfinite(synthfaces.code(face)).all()
@@ -104,7 +104,7 @@ def test_code_has_about_unit_scale():
     assert (codes.std(axis=0) > 0.1).all()
 
 
-def test_code_tells_visible_differences_only():
+def test_code_encodes_visible_differences_only():
     face = FACES[0]
     code = synthfaces.code(face)
     np.testing.assert_array_equal(code, synthfaces.code(dataclasses.replace(face, texture_seed=1)))
@@ -114,13 +114,13 @@ def test_code_tells_visible_differences_only():
 
 
 @pytest.mark.parametrize("z", [np.zeros(63), np.zeros((1, 64)), np.full(64, np.nan)])
-def test_a_wrong_point_is_refused(z: np.ndarray):
+def test_invalid_latents_are_refused(z: np.ndarray):
     with pytest.raises(AttributeRangeError, match="64 finite numbers"):
         Attributes.from_normal(z)
 
 
 @pytest.mark.parametrize(("seed", "index", "name"), [(-1, 0, "seed"), (0, 2**64, "index")])
-def test_a_wrong_seed_is_refused(seed: int, index: int, name: str):
-    with pytest.raises(AttributeRangeError, match=f"{name} must lie between"):
+def test_invalid_seeds_are_refused(seed: int, index: int, name: str):
+    with pytest.raises(AttributeRangeError, match=f"{name} must be from"):
         synthfaces.latent(seed, index)
     assert issubclass(AttributeRangeError, ValueError)

@@ -8,7 +8,15 @@ import pytest
 
 from synthfaces.articles import with_article
 from synthfaces.attributes import sample
-from synthfaces.captions import _MANNERS, _TINTS, _person, caption, describe_vocabulary, vocabulary, words
+from synthfaces.captions import (
+    _MOOD_ADJECTIVES,
+    _STYLE_PHRASES,
+    _person,
+    caption,
+    describe_vocabulary,
+    vocabulary,
+    words,
+)
 from synthfaces.domains import DOMAINS, compositions
 from synthfaces.errors import UnknownDomainError
 from synthfaces.styles import STYLES
@@ -40,7 +48,7 @@ def said(domain: str, face=FACE) -> set[str]:
 
 
 def names(domain: str) -> set[str]:
-    """What a caption of FACE calls a domain: a person in a phrase may be a woman, and details may part it."""
+    """Possible names of a domain in captions of FACE, in which a person may be a woman."""
     phrases = describe_vocabulary()["domains"][domain]
     named = {phrase.replace("person", noun) for phrase in phrases for noun in ("person", "woman")}
     return named | {part for phrase in named for part in phrase.split(" with ")}
@@ -51,7 +59,7 @@ def test_equal_seeds_give_equal_captions():
     assert caption(FACE, "ink", 5) == caption(FACE, "ink", np.random.default_rng(5))
 
 
-def test_the_vocabulary_is_what_captions_say():
+def test_the_vocabulary_matches_the_captions():
     rng = np.random.default_rng(0)
     domains = [*DOMAINS, *compositions()]
     seen: set[str] = set()
@@ -69,20 +77,20 @@ def test_the_vocabulary_is_what_captions_say():
     assert max(lengths) <= 36 and np.mean(lengths) <= 14
 
 
-def test_no_phrase_means_two_domains():
+def test_phrases_are_unambiguous():
     owners = Counter(phrase for phrases in describe_vocabulary()["domains"].values() for phrase in phrases)
     assert [phrase for phrase, number in owners.items() if number > 1] == []
 
 
 @pytest.mark.parametrize("name", list(DOMAINS))
-def test_a_domain_has_many_phrases_in_plain_words(name):
+def test_domains_have_many_phrases(name):
     phrases = DOMAINS[name].phrases if name != "photo" else describe_vocabulary()["domains"][name]
     assert len(set(phrases)) >= 5
     assert all(" ".join(words(phrase)) == phrase for phrase in phrases)
 
 
 @pytest.mark.parametrize("name", list(DOMAINS))
-def test_every_domain_is_named_in_short_and_in_long(name):
+def test_captions_name_the_domain_briefly_and_at_length(name):
     texts = captions(name)
     phrases = DOMAINS[name].phrases
     assert any(text.endswith(phrases[0]) and len(words(text)) <= len(words(phrases[0])) + 1 for text in texts)
@@ -95,13 +103,13 @@ def test_every_domain_is_named_in_short_and_in_long(name):
     "name",
     ["pencil_sketch+zombie", "zombie+sepia", "pencil_sketch+sepia", "oil_painting+elf+night", "mosaic+comic"],
 )
-def test_a_composition_names_all_its_parts(name):
+def test_captions_name_all_parts_of_a_composition(name):
     for part in name.split("+"):
-        known = names(part) | set(_TINTS.get(part, ()))
+        known = names(part) | set(_MOOD_ADJECTIVES.get(part, ()))
         assert [text for text in captions(name) if not any(phrase in text for phrase in known)] == []
 
 
-def test_compositions_are_said_in_many_ways():
+def test_captions_of_compositions_vary():
     texts = set(captions("pencil_sketch+zombie", number=2000))
     assert {
         "a pencil sketch of a zombie",
@@ -115,16 +123,16 @@ def test_compositions_are_said_in_many_ways():
     assert {"a sepia pencil sketch of a zombie", "a pencil sketch of a zombie in sepia"} <= whole
 
 
-def test_the_order_of_a_compositions_parts_does_not_matter():
+def test_the_order_of_parts_does_not_matter():
     assert captions("sepia+zombie+pencil_sketch") == captions("pencil_sketch+zombie+sepia")
 
 
-def test_media_and_moods_can_be_said_without_their_noun():
-    assert set(_MANNERS) == {*STYLES, "anime"}
-    assert set(_TINTS) == {name for name, style in STYLES.items() if style.family == "mood"}
+def test_all_styles_have_adjectives_and_phrases():
+    assert set(_STYLE_PHRASES) == {*STYLES, "anime"}
+    assert set(_MOOD_ADJECTIVES) == {name for name, style in STYLES.items() if style.family == "mood"}
 
 
-def test_a_face_is_described():
+def test_captions_describe_faces():
     assert {
         "woman",
         "person",
@@ -141,7 +149,7 @@ def test_a_face_is_described():
     assert {"with", "wearing", "green", "eyes", "spectacles", "red-haired", "cheerful"} <= said("photo")
 
 
-def test_a_face_has_synonyms():
+def test_captions_use_synonyms():
     man = replace(FACE, gender="man", age=50.0, smile=0.0, hair_color="brown", glasses="none", skin=0.9)
     assert {"guy", "gentleman", "middle-aged", "serious", "unsmiling", "dark-haired"} <= said("photo", man)
     assert {"dark-skinned", "clean-shaven", "real"} <= said("photo", man)
@@ -150,7 +158,7 @@ def test_a_face_has_synonyms():
     )
 
 
-def test_only_what_shows_is_said():
+def test_captions_mention_only_what_is_visible():
     assert not {"man", "young", "sad", "serious", "bald", "hat", "beard", "sunglasses"} & said("photo")
     assert not {"red", "ginger", "red-haired", "redheaded", "green", "eyes"} & said("pencil_sketch")
     assert not {"skin", "skinned", "dark-skinned"} & said("pencil_sketch", replace(FACE, skin=0.9))
@@ -162,7 +170,7 @@ def test_only_what_shows_is_said():
     assert {"bald"} <= said("photo", replace(FACE, hair_style="bald"))
 
 
-def test_characters_are_beings_and_keep_their_own_colours():
+def test_captions_of_characters():
     characters = [domain for domain in DOMAINS.values() if domain.family == "character"]
     for domain in characters:
         texts = captions(domain.name)
@@ -172,7 +180,7 @@ def test_characters_are_beings_and_keep_their_own_colours():
         assert not hidden & (said(domain.name) | said(f"pencil_sketch+{domain.name}"))
 
 
-def test_persons_turn_into_characters():
+def test_people_turn_into_characters():
     texts = captions("zombie", number=2000)
     assert {"a woman turned into a zombie", "a woman as a zombie", "a person who looks like a zombie"} <= set(
         texts
@@ -201,7 +209,7 @@ def test_articles(phrase, expected):
     assert with_article(phrase) == expected
 
 
-def test_persons_have_no_article():
+def test_person_phrases_have_no_article():
     rng = np.random.default_rng(0)
     assert not any(_person(FACE, True, True, rng).startswith(("a ", "an ")) for _ in range(50))
 
@@ -211,7 +219,7 @@ def test_an_unknown_domain_lists_the_choices():
         caption(FACE, "crayon", np.random.default_rng(0))
 
 
-def test_the_vocabulary_is_described():
+def test_describe_vocabulary():
     described = describe_vocabulary()
     assert set(described) == {"domains", "attributes"}
     assert list(described["domains"]) == list(DOMAINS)

@@ -23,19 +23,19 @@ def test_a_character_differs_from_the_photo_and_repeats(name: str):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "anime"])
-def test_a_character_keeps_the_wall(name: str):
+def test_characters_keep_the_background(name: str):
     bare = [dataclasses.replace(face, hair_style="short", hat="none") for face in FACES]
     pictures, photos = synthfaces.draw_many(bare, name), synthfaces.draw_many(bare)
     np.testing.assert_array_equal(pictures[CORNERS], photos[CORNERS])
 
 
 @pytest.mark.parametrize("name", ["zombie", "green_giant", "elf", "werewolf", "robot", "alien", "clown"])
-def test_a_character_keeps_the_clothes(name: str):
+def test_characters_keep_the_clothes(name: str):
     low = (slice(None), slice(61, 64), slice(0, 6))
     np.testing.assert_array_equal(synthfaces.draw_many(FACES, name)[low], PHOTOS[low])
 
 
-def test_characters_are_told_apart_by_their_cheeks():
+def test_skin_colours_of_characters():
     """Mean colours of the middle of the face."""
     open_faces = [
         dataclasses.replace(face, beard="none", glasses="none", hat="none", yaw=0.0) for face in FACES
@@ -53,7 +53,7 @@ def test_characters_are_told_apart_by_their_cheeks():
     np.testing.assert_allclose(skin("elf"), skin("photo"), atol=2)
 
 
-def test_an_elf_differs_beside_the_head_only():
+def test_elves_differ_in_their_ears_only():
     face = dataclasses.replace(FACES[0], hair_style="short", yaw=0.0, roll=0.0, glasses="none")
     difference = np.abs(synthfaces.draw(face, "elf").astype(int) - synthfaces.draw(face)).max(axis=2)
     assert difference[:, 22:42].max() == 0
@@ -67,13 +67,13 @@ def test_marble_has_contrast():
 
 
 @pytest.mark.parametrize("name", ["zombie", "werewolf", "marble_statue"])
-def test_texture_follows_its_seed(name: str):
+def test_textures_depend_on_the_seed(name: str):
     face = dataclasses.replace(FACES[3], hat="none", glasses="none")
     other = dataclasses.replace(face, texture_seed=face.texture_seed + 1)
     assert (synthfaces.draw(face, name) != synthfaces.draw(other, name)).any()
 
 
-def test_domains_are_named_once_with_phrases():
+def test_names_and_phrases_are_unique():
     assert next(iter(synthfaces.DOMAINS)) == "photo"
     assert set(NAMES) < set(synthfaces.DOMAINS)
     families = {domain.family for domain in synthfaces.DOMAINS.values()}
@@ -93,7 +93,7 @@ def test_an_unknown_domain_names_the_choices():
         synthfaces.draw(FACES[0], "vampire")
 
 
-def test_impossible_resolutions():
+def test_invalid_resolutions():
     with pytest.raises(DrawingError, match="at least 8 pixels, got 4"):
         synthfaces.draw(FACES[0], resolution=4)
     style = next(name for name, domain in synthfaces.DOMAINS.items() if domain.family == "media")

@@ -22,12 +22,12 @@ FACE = (slice(24, 56), slice(16, 48))
 
 
 def _difference(**changes: Any) -> np.ndarray:
-    """Where the picture changes, (64, 64), in grey levels."""
+    """Absolute difference of the pictures, (64, 64), in grey levels."""
     changed = synthfaces.draw(dataclasses.replace(PLAIN, **changes))
     return np.abs(changed.astype(int) - synthfaces.draw(PLAIN)).mean(axis=2)
 
 
-def test_a_picture_is_the_same_in_another_process():
+def test_renderings_are_deterministic_across_processes():
     program = (
         "import hashlib, synthfaces as s;"
         "print(hashlib.sha256(s.draw_many([s.sample(1, i) for i in range(4)]).tobytes()).hexdigest())"
@@ -41,7 +41,7 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
 
-def test_the_package_needs_neither_torch_nor_domainvec_nor_skia_before_it_draws():
+def test_imports_are_lazy():
     program = (
         "import sys, synthfaces as s; face = s.sample(0, 0); s.code(face); assert 'skia' not in sys.modules;"
         "s.draw(face, 'zombie'); assert not {'torch', 'domainvec'} & set(sys.modules)"
@@ -55,7 +55,7 @@ def test_a_missing_system_library_is_explained():
     assert "apt install libgl1 libegl1" in done.stderr
 
 
-def test_the_drawing_is_the_one_the_bundled_generator_learned():
+def test_renderings_match_the_training_data_of_the_bundled_generator():
     pictures = synthfaces.draw_many([synthfaces.sample(3, index) for index in range(24)]) / 255.0
     np.testing.assert_allclose(pictures.mean(axis=(0, 1, 2)), MEAN_COLOR, atol=2e-3)
     thirds = pictures[:, :63, :63].reshape(24, 3, 21, 3, 21, 3).mean(axis=(0, 2, 4, 5))
@@ -63,7 +63,7 @@ def test_the_drawing_is_the_one_the_bundled_generator_learned():
 
 
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
-def test_any_resolution_shows_the_same_person(resolution: int):
+def test_resolutions_are_consistent(resolution: int):
     small = synthfaces.draw(PLAIN, resolution=16).astype(float)
     picture = synthfaces.draw(PLAIN, resolution=resolution)
     assert picture.shape == (resolution, resolution, 3)
@@ -88,13 +88,13 @@ def test_any_resolution_shows_the_same_person(resolution: int):
     ],
     ids=str,
 )  # fmt: skip
-def test_every_attribute_shows(changes: dict[str, Any]):
+def test_every_attribute_is_visible(changes: dict[str, Any]):
     changed = dataclasses.replace(PLAIN, **changes)
     assert changed != PLAIN
     assert _difference(**changes).max() > 4
 
 
-def test_the_texture_seed_does_not_show_in_the_photo():
+def test_the_texture_seed_does_not_change_photos():
     assert _difference(texture_seed=7).max() == 0
 
 
@@ -105,7 +105,7 @@ def test_small_steps_make_small_changes():
 
 
 def test_eyes_are_legible():
-    """White, coloured iris and pupil at 64 pixels, in small eyes too."""
+    """White, iris and pupil are visible at 64 pixels, even in small eyes."""
     changed = _difference(eye_color="blue")
     columns = np.flatnonzero((changed > 8).any(axis=0))
     assert len(columns) >= 6  # the two irises
@@ -114,7 +114,7 @@ def test_eyes_are_legible():
     assert eyes.max(axis=2).min() < 75  # pupil
 
 
-def test_light_brightens_its_side():
+def test_light_brightens_one_side():
     lit = synthfaces.draw(dataclasses.replace(PLAIN, light=1.0)).astype(float)[FACE].mean(axis=(0, 2))
     assert lit[-8:].mean() > lit[:8].mean() + 10
 
@@ -126,7 +126,7 @@ def test_glasses_change_the_face_only():
     assert changed.max() == 0
 
 
-def test_draw_many_is_one_by_one():
+def test_draw_many_equals_draw():
     faces = [synthfaces.sample(2, index) for index in range(3)]
     many = synthfaces.draw_many(faces, "zombie", 32)
     assert many.shape == (3, 32, 32, 3)

@@ -20,6 +20,7 @@ from domainvec.cli.generate import generate
 from domainvec.cli.help import GroupedCommand
 from domainvec.cli.info import info
 from domainvec.cli.mix import mix
+from domainvec.cli.terminal import accept_any_text
 from domainvec.cli.words import words
 from domainvec.errors import DomainVecError
 
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments  # wherever it stands
+    accept_any_text()
     with warnings.catch_warnings():
         if not debug:
             warnings.showwarning = _show_warning

@@ -1,4 +1,4 @@
-"""What the command line understands: lists of seeds, files with a weight, names of output files."""
+"""Arguments that commands share: seeds, files with a weight, names of output files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from domainvec.cli.help import ADVANCED
 
 _MAX_SEEDS = 100_000
 _LONGEST_NAME = 80  # bytes; file systems take 255, and temporary names need some
+# Other suffixes are taken for a part of the name, as in zombie_v1.5.
+_FILE_TYPES = frozenset(
+    ".safetensors .pt .pth .pkl .ckpt .bin .npz .zip .gz .json .txt .html .mp4 .png .jpg .jpeg .webp .gif "
+    ".bmp .tif .tiff".split()
+)
 
 GeneratorName = Annotated[
     str,
@@ -23,17 +28,17 @@ GeneratorName = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help='Where to compute: "cpu", "cuda", ...  [default: a GPU if there is one]'),
+    typer.Option(help='Device, such as "cpu" or "cuda".  [default: a GPU if available]'),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="How many CPU threads to use.  [default: one for each core]"),
+    typer.Option(min=1, help="Number of CPU threads.  [default: one per core]"),
 ]
 AllowMismatch = Annotated[
     bool,
     typer.Option(
         "--allow-mismatch",
-        help="Take domains made for another generator, as long as the widths agree.",
+        help="Accept domains trained for another generator with the same widths.",
     ),
 ]
 Steps = Annotated[
@@ -82,25 +87,23 @@ SourcePool = Annotated[
 CheckpointEvery = Annotated[
     int, typer.Option(rich_help_panel=ADVANCED, min=1, help="Steps between checkpoints.")
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of errors.")]
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Read a list of seeds such as "0-15" or "1,4,9-12".
+    """Parse a list of seeds such as "0-15" or "1,4,9-12", keeping its order.
 
-    Returns: the seeds in the order given.
-
-    Raises: typer.BadParameter if the text is anything else, a range runs backwards, or there are too many.
+    Raises: typer.BadParameter if the text is malformed, a range is reversed, or there are too many seeds.
     """
     seeds: list[int] = []
     for item in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", item)
         if not match:
-            raise _bad_seeds(f"{item!r} is no seed and no range of seeds: write 0-15 or 1,4,9-12")
+            raise _bad_seeds(f"{item!r} is neither a seed nor a range of seeds; write 0-15 or 1,4,9-12")
         first = int(match[1])
         last = int(match[2]) if match[2] else first
         if last < first:
-            raise _bad_seeds(f"the range {item.strip()} runs backwards: write {last}-{first}")
+            raise _bad_seeds(f"the range {item.strip()} is reversed; write {last}-{first}")
         if len(seeds) + last - first >= _MAX_SEEDS:
             raise _bad_seeds(f"{text!r} is more than {_MAX_SEEDS:,} seeds")
         seeds.extend(range(first, last + 1))
@@ -108,9 +111,9 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_steps(text: str | None) -> int | Literal["auto"] | None:
-    """Read a number of steps, or "auto".
+    """Parse a number of steps, or "auto".
 
-    Raises: typer.BadParameter if the text is anything else.
+    Raises: typer.BadParameter if the text is neither.
     """
     if text is None:
         return None
@@ -122,13 +125,13 @@ def parse_steps(text: str | None) -> int | Literal["auto"] | None:
 
 
 def split_weight(text: str) -> tuple[Path, float | None]:
-    """Read FILE or FILE:WEIGHT; the weight is what follows the last colon, if it is a number.
+    """Parse FILE or FILE:WEIGHT.
 
-    So a path with colons of its own, such as that of a Windows drive, is taken as it is.
+    The weight is what follows the last colon if it is a number, so paths may contain colons.
 
     Returns: the file, and its weight or None.
 
-    Raises: typer.BadParameter if the file's name is missing, or what follows it is no number.
+    Raises: typer.BadParameter if the file name is missing, or followed by something that is not a number.
     """
     name, colon, tail = text.rpartition(":")
     try:
@@ -137,44 +140,42 @@ def split_weight(text: str) -> tuple[Path, float | None]:
         weight = None
     file = text if weight is None else name
     if not file:
-        raise typer.BadParameter(f"{text!r} names no file: write FILE:NUMBER")
+        raise typer.BadParameter(f"{text!r} has no file name; write FILE:NUMBER")
     if weight is None and colon and not Path(text).exists() and Path(name).exists():
-        raise typer.BadParameter(f"{tail!r} after {name} is no number: write {name}:0.5")
+        raise typer.BadParameter(f"{tail!r} after {name} is not a number; write {name}:0.5")
     return Path(file), weight
 
 
 def parse_weighted(texts: Sequence[str]) -> list[tuple[Path, float]]:
-    """Read FILE:WEIGHT arguments, each with its weight.
+    """Parse FILE:WEIGHT arguments.
 
-    Raises: typer.BadParameter if one lacks its weight.
+    Raises: typer.BadParameter if a weight is missing.
     """
     weighted = []
     for text in texts:
         file, weight = split_weight(text)
         if weight is None:
-            raise typer.BadParameter(f"{text!r} has no weight: write {text}:0.5")
+            raise typer.BadParameter(f"{text!r} has no weight; write {text}:0.5")
         weighted.append((file, weight))
     return weighted
 
 
 def with_suffix(path: Path, suffix: str) -> Path:
-    """Complete the name of an output file.
+    """Append a suffix to the name of an output file, unless it has one.
 
-    Returns: `path`, with `suffix` appended if it has none.
-
-    Raises: typer.BadParameter if it has another suffix, or is a folder.
+    Raises: typer.BadParameter if the name has the suffix of another file type, or is that of a folder.
     """
-    if path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
-    if not path.suffix:
-        path = path.with_name(path.name + suffix)
-    if path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder, not a file", param_hint="-o")
-    if path.suffix.lower() != suffix:
+    complete = path
+    if path.name and path.suffix.lower() not in _FILE_TYPES:
+        complete = path.with_name(path.name + suffix)
+    for name in (path, complete):
+        if name.is_dir():
+            raise typer.BadParameter(f"{name} is a folder, not a file", param_hint="-o")
+    if complete.suffix.lower() != suffix:
         raise typer.BadParameter(
-            f"{path} would hold a {suffix} file: name it {path.with_suffix(suffix)}", param_hint="-o"
+            f"the output is a {suffix} file; name it {path.with_suffix(suffix)}, not {path}", param_hint="-o"
         )
-    return path
+    return complete
 
 
 def file_name(phrase: str) -> str:

@@ -29,20 +29,13 @@ def info(
 
 
 def _facts(path: str) -> Facts:
-    from safetensors import SafetensorError, safe_open
-
-    from domainvec.domains.file import holds_domain
+    from domainvec.domains.file import is_domain_file
 
     if (Path(path) / "config.json").is_file() and (Path(path) / "tokenizer.json").is_file():
         return _encoder_facts(path)
-    if Path(path).suffix == ".safetensors" and Path(path).is_file():
-        try:
-            with safe_open(path, framework="pt") as file:
-                if holds_domain(file.keys()):
-                    return _domain_facts(path)
-        except SafetensorError:
-            pass  # the reader of checkpoints says what is wrong with it
-    return _checkpoint_facts(path)
+    if Path(path).suffix == ".safetensors" and is_domain_file(path):
+        return _domain_facts(path)
+    return _checkpoint_facts(path)  # which also explains what is wrong with a broken file
 
 
 def _domain_facts(path: str) -> Facts:

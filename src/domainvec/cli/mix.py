@@ -12,15 +12,15 @@ from domainvec.cli.arguments import AllowMismatch, Debug, parse_weighted, with_s
 
 def mix(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE:WEIGHT...", help="Domain files, each with its weight.")
+        list[str], typer.Argument(metavar="FILE:WEIGHT...", help="Domain files with their weights.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The domain file to write.")],
     allow_mismatch: AllowMismatch = False,
     debug: Debug = False,
 ) -> None:
-    """Mix domains: write the weighted sum of several domain files.
+    """Write a weighted sum of domains.
 
-    Weights may be negative, and need not add up to 1.
+    Weights may be negative, and need not sum to 1.
     """
     weighted = parse_weighted(files)
     output = with_suffix(output, ".safetensors")
@@ -35,14 +35,14 @@ def mix(
             domain = domain + weight * Domain.load(file)
         except DomainError as error:
             raise DomainError(
-                f"{file} does not go with {first}: {error}. Domains can be mixed that were made for one "
-                "generator; `domainvec info` says which it was"
+                f"{file} cannot be mixed with {first}: {error}. Domains must be of one generator; "
+                "`domainvec info` shows which"
             ) from error
-    made_for = domain.metadata.get("generator_fingerprint")
-    if isinstance(made_for, list) and not allow_mismatch:
+    generators = domain.metadata.get("generator_fingerprint")
+    if isinstance(generators, list) and not allow_mismatch:
         raise DomainError(
-            f"these domains were made for different generators, {' and '.join(made_for)}; their widths "
-            "agree, so --allow-mismatch mixes them all the same"
+            f"these domains were trained for different generators, {' and '.join(generators)}; their widths "
+            "agree, so you can mix them with --allow-mismatch"
         )
     domain.save(output)
-    typer.echo(f"{output}: {domain.size:,} numbers, a mix of {len(weighted)} domains")
+    typer.echo(f"{output}: {domain.size:,} parameters, a mix of {len(weighted)} domains")

@@ -1,4 +1,4 @@
-"""Domains: what turns a frozen generator's pictures into sketches, and its file, its mixing, its forms."""
+"""Domains: the parameters that adapt a generator, their file format, arithmetic and parameterizations."""
 
 from __future__ import annotations
 

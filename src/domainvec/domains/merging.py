@@ -1,10 +1,10 @@
-"""Merging: a domain folded into the weights of a plain generator, which other tools can draw.
+"""Merging a domain into the weights of a plain generator, for use with other tools.
 
-What is added to weights, styles or colours has its place there, and ToRGB layers, which are not demodulated,
-take factors into their affine layers. The domain vector's offsets have no such place: for any w, a plain
-convolution has kernels of length one, Σ_ik (demod_o · W_oik · s_i)² = 1, whereas (1 + d_i) changes these
-lengths (HyperDomainNet, arXiv:2210.08884, section 3). Only those of the first convolution merge, into the
-constant.
+Changes of weights, style shifts and RGB biases can be merged exactly, and so can the offsets of ToRGB layers,
+which are not demodulated. The offsets of a domain vector cannot: demodulated kernels have unit norm for any
+w, Σ_ik (demod_o · W_oik · s_i)² = 1, whereas factors (1 + d_i) change their norms (HyperDomainNet,
+arXiv:2210.08884, section 3). An exception is the first convolution, whose offsets merge into the constant
+input.
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ _SAMPLES = 256
 
 @torch.no_grad()
 def merge(generator: Generator, domain: Domain, *, nearest: bool = False) -> Generator:
-    """Make a plain generator that draws in a domain.
+    """Merge a domain into a copy of a generator.
 
     Args:
-        generator: the one that the domain was made for; it is not changed.
+        generator: the generator that the domain was trained for; it is not changed.
         domain: a single domain.
-        nearest: if the domain has offsets, fold them as well as it can be done: each convolution then has the
-            lengths that its kernels have on average over w, and noise of its average strength.
+        nearest: if the domain has offsets, merge them approximately: the kernels of each convolution get the
+            norms that they have on average over w.
 
-    Returns: a generator whose pictures are those of `generator.synthesis(w, domain)`, but for rounding;
-        only near them if the domain has offsets.
+    Returns: a generator whose images equal those of `generator.synthesis(w, domain)` up to rounding, or
+        approximate them if the domain has offsets.
 
-    Raises: DomainError if the domain is a stack, does not fit, or has offsets and `nearest` is not asked for.
+    Raises: DomainError if the domain is a stack, does not fit the generator, or has offsets while `nearest`
+        is false.
     """
     if domain.batch_size is not None:
-        raise DomainError(f"one domain can be merged, not a stack of {domain.batch_size}: take a row of it")
-    domain.check(generator, allow_mismatch=True)
-    bends = any(bool(offset.any()) for offset in domain.offsets[1:])
-    if bends and not nearest:
         raise DomainError(
-            "offsets, those of modulation and modulation+rgb, cannot be merged: the demodulation of a plain "
-            "convolution sees all that scales its input, and would undo part of them. Domains of the other "
-            "parameterizations can be merged; of this one only the nearest plain generator can be had "
-            "(nearest=True, --nearest)"
+            f"expected a single domain, not a stack of {domain.batch_size}; select one with domain[0]"
+        )
+    domain.check(generator, allow_mismatch=True)
+    has_offsets = any(bool(offset.any()) for offset in domain.offsets[1:])
+    if has_offsets and not nearest:
+        raise DomainError(
+            "the offsets of modulation and modulation+rgb cannot be merged: the demodulation of a plain "
+            "convolution would undo part of them. Domains of all other parameterizations can be merged; for "
+            "this one, merge approximately with nearest=True or --nearest"
         )
     merged = copy.deepcopy(generator)
     synthesis = merged.synthesis
@@ -66,7 +68,7 @@ def merge(generator: Generator, domain: Domain, *, nearest: bool = False) -> Gen
         to_rgb.bias.add_(bias)
     if domain.offsets:
         synthesis.constant.mul_((1 + domain.offsets[0])[:, None, None])
-    if bends:
+    if has_offsets:
         _fold_offsets(merged, domain.offsets)
     return merged
 
@@ -75,9 +77,9 @@ def merge(generator: Generator, domain: Domain, *, nearest: bool = False) -> Gen
 def merging_error(
     generator: Generator, domain: Domain, merged: Generator, seeds: Sequence[int] = range(4)
 ) -> float:
-    """Compare the pictures of a merged generator with those of the live domain.
+    """Compare the images of a merged generator with those of the generator and the domain.
 
-    Returns: the mean absolute difference; pictures range over about 2.
+    Returns: mean absolute difference of pixels, which are about in [-1, 1].
     """
     total = 0.0
     for seed in seeds:
@@ -88,28 +90,28 @@ def merging_error(
 
 
 def _fold_offsets(generator: Generator, offsets: Sequence[Tensor]) -> None:
-    """Fold the offsets of all convolutions but the first into the weights, on average over w.
+    """Merge the offsets of all convolutions but the first, approximately.
 
-    Let x = r · x' be what a convolution is given, x' in the merged network. With the style s' = s (1 + d) r
-    its demodulation takes out the lengths q_o = √(Σ (W s')² / Σ (W s)²) that the domain's convolution keeps.
-    They are put back after the activation, which is linear in positive factors: with bias and noise over q,
-    the next layers' r is the mean of q.
+    Let x = r · x' be the input of a convolution, where x' is its input in the merged network. With the style
+    s' = s (1 + d) r, demodulation divides by norms q_o = √(Σ (W s')² / Σ (W s)²) that the domain keeps. They
+    are restored after the activation, which is positively homogeneous: bias and noise are divided by q, and
+    the r of the next layers is the mean of q over w.
     """
     convs, to_rgbs = _layers(generator)
     device = generator.synthesis.constant.device
     w = generator.mapping(latents(range(_SAMPLES), generator.z_dim).to(device))[:, 0]
-    lengths = torch.ones_like(offsets[0])
+    norms = torch.ones_like(offsets[0])
     for j, (conv, offset) in enumerate(zip(convs, offsets, strict=True)):
         if j:
             energy = conv.weight.square().sum((2, 3)).T
             before = conv.affine(w).square() @ energy + EPSILON
-            _scale(conv.affine, (1 + offset) * lengths)
+            _scale(conv.affine, (1 + offset) * norms)
             after = conv.affine(w).square() @ energy + EPSILON
-            lengths = (after / before).sqrt().mean(0)
-            conv.bias.div_(lengths)
-            conv.noise_strength.mul_((1 / lengths).mean())
+            norms = (after / before).sqrt().mean(0)
+            conv.bias.div_(norms)
+            conv.noise_strength.mul_((1 / norms).mean())
         if j % 2 == 0:
-            _scale(to_rgbs[j // 2].affine, lengths)
+            _scale(to_rgbs[j // 2].affine, norms)
 
 
 def _layers(generator: Generator) -> tuple[list[ModulatedConv], list[ToRGB]]:

@@ -1,46 +1,42 @@
-"""Where a domain came from: its metadata, and what becomes of it when domains are mixed or stacked.
+"""The metadata of a domain, a JSON object that records its origin, and its propagation through arithmetic.
 
-Metadata is a JSON object. Two keys have a meaning here: `mix`, a list of `{"weight": number, "domain":
-metadata}` for a weighted sum, and `stack`, a list of metadata, one for each row of a batch.
+Two keys are reserved: `mix`, a list of `{"weight": number, "domain": metadata}`, describes a weighted sum,
+and `stack`, a list of metadata, describes the rows of a batch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from domainvec.errors import DomainError
 
 Metadata = dict[str, Any]
 
-_SHARED = ("generator_fingerprint", "generator", "license")  # what a mix states as long as its parts agree
+_SHARED = ("generator_fingerprint", "generator", "license")  # inherited by mixes and stacks
+_MAX_TEXT = 300  # characters of a target text, which is untrusted
 
 
-def copied(metadata: Mapping[str, Any]) -> Metadata:
-    """Copy metadata, as it will be read back from a file.
+def copy(metadata: Mapping[str, Any]) -> Metadata:
+    """Make a deep copy, in the form that a file would give back: tuples become lists.
 
-    Args:
-        metadata: what JSON can hold; tuples become lists.
-
-    Returns: a deep copy.
-
-    Raises: DomainError if JSON cannot hold it, or if a `mix` or a `stack` in it has another form.
+    Raises: DomainError if the metadata is not JSON-serializable, or has an invalid `mix` or `stack`.
     """
     try:
         text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
         # File names that are not UTF-8 have lone surrogates, which no file of text can hold.
-        return parsed(text.encode("utf-8", "replace").decode("utf-8"))
+        return parse(text.encode("utf-8", "replace").decode("utf-8"))
     except (TypeError, ValueError, RecursionError) as error:
         raise DomainError(
-            f"metadata must be what JSON can hold (text, finite numbers, lists, ...): {error}"
+            f"metadata must be JSON-serializable (text, finite numbers, lists, ...): {error}"
         ) from error
 
 
-def parsed(text: str) -> Metadata:
-    """Read metadata from JSON text.
+def parse(text: str) -> Metadata:
+    """Parse metadata from JSON.
 
-    Raises: DomainError if the text is not JSON, not an object, or holds a broken `mix` or `stack`.
+    Raises: DomainError if the text is not JSON, not an object, or has an invalid `mix` or `stack`.
     """
 
     def refuse(constant: str) -> None:
@@ -56,30 +52,57 @@ def parsed(text: str) -> Metadata:
     return metadata
 
 
-def scaled(metadata: Metadata, weight: float) -> Metadata:
-    """Metadata of a domain times a number."""
+def scale(metadata: Metadata, weight: float) -> Metadata:
+    """Return the metadata of a domain multiplied by a number."""
     if "stack" in metadata:
-        return stacked([scaled(row, weight) for row in metadata["stack"]])
-    return _mixed([(weight * part_weight, part) for part_weight, part in _parts(metadata)])
+        return stack([scale(row, weight) for row in metadata["stack"]])
+    return _mix([(weight * part_weight, part) for part_weight, part in _parts(metadata)])
 
 
-def added(first: Metadata, second: Metadata) -> Metadata:
-    """Metadata of the sum of two domains; a single domain is added to each row of a stack."""
+def add(first: Metadata, second: Metadata) -> Metadata:
+    """Return the metadata of the sum of two domains; a single domain is added to each row of a stack."""
     rows = max(len(first.get("stack", ())), len(second.get("stack", ())))
     if rows:
-        return stacked([added(row(first, index), row(second, index)) for index in range(rows)])
-    return _mixed(_parts(first) + _parts(second))
+        return stack([add(select_row(first, index), select_row(second, index)) for index in range(rows)])
+    return _mix(_parts(first) + _parts(second))
 
 
-def stacked(rows: Sequence[Metadata]) -> Metadata:
-    """Metadata of a batch with another domain in each row."""
+def stack(rows: Sequence[Metadata]) -> Metadata:
+    """Return the metadata of a batch with one domain per row."""
     return _shared(rows) | {"stack": list(rows)}
 
 
-def row(metadata: Metadata, index: int) -> Metadata:
-    """Metadata of one row of a stack; without any of its rows, what is said of all."""
+def select_row(metadata: Metadata, index: int) -> Metadata:
+    """Return the metadata of one row of a stack, or the metadata itself if it is not a stack."""
     rows = metadata.get("stack")
     return rows[index] if rows else metadata
+
+
+def unscaled(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metadata of a domain before it was multiplied by a number."""
+    while isinstance(metadata.get("mix"), list) and len(metadata["mix"]) == 1:
+        metadata = metadata["mix"][0]["domain"]
+    return metadata
+
+
+def target_texts(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the target texts of a domain; none for a mix of several domains."""
+    target = unscaled(metadata).get("target")
+    listed = target if isinstance(target, list) else [target]
+    texts = [text for text in listed if isinstance(text, str) and text.strip()]
+    # JSON allows lone surrogates, tokenizers do not.
+    return tuple(text[:_MAX_TEXT].encode("utf-8", "replace").decode() for text in texts)
+
+
+def guiding_encoders(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of the encoders that guided a domain, or the parts of a mix or a stack."""
+    pending: list[Any] = [metadata]
+    while pending:
+        entry = pending.pop()
+        pending += [part["domain"] for part in entry.get("mix", ())] + list(entry.get("stack", ()))
+        encoders = entry.get("encoders")
+        if isinstance(encoders, list):
+            yield from (encoder for encoder in encoders if isinstance(encoder, dict))
 
 
 def _parts(metadata: Metadata) -> list[tuple[float, Metadata]]:
@@ -88,7 +111,7 @@ def _parts(metadata: Metadata) -> list[tuple[float, Metadata]]:
     return [(1.0, metadata)]
 
 
-def _mixed(parts: Sequence[tuple[float, Metadata]]) -> Metadata:
+def _mix(parts: Sequence[tuple[float, Metadata]]) -> Metadata:
     if len(parts) == 1 and parts[0][0] == 1:
         return parts[0][1]
     shared = _shared([part for _, part in parts])
@@ -96,7 +119,7 @@ def _mixed(parts: Sequence[tuple[float, Metadata]]) -> Metadata:
 
 
 def _shared(parts: Sequence[Metadata]) -> Metadata:
-    """What the parts agree on; where they differ, the list of what they say, which equals none of them."""
+    """Return the inherited keys: the common value, or the list of all values if they differ."""
     shared: Metadata = {}
     for key in _SHARED:
         values: list[Any] = []

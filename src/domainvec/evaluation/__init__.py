@@ -1,29 +1,30 @@
-"""Measuring what an adaptation reached, one file a metric; `evaluate_domain` takes them all."""
+"""Evaluation of adapted domains: metrics, one per file, and functions that compute all of them."""
 
 from domainvec.evaluation.accuracy import DomainAccuracy, domain_accuracy
-from domainvec.evaluation.attack import fool
-from domainvec.evaluation.diversity import diversity, spread
+from domainvec.evaluation.attack import pgd_attack
+from domainvec.evaluation.diversity import diversity, mean_pairwise_distance
 from domainvec.evaluation.estimate import Estimate, bootstrap
-from domainvec.evaluation.figures import DomainFigures, Evaluation
 from domainvec.evaluation.frechet import frechet_distance
 from domainvec.evaluation.identity import Identity, identity
 from domainvec.evaluation.inversion import invert
 from domainvec.evaluation.judge import Judge
 from domainvec.evaluation.kernel import kernel_distance
-from domainvec.evaluation.measuring import Candidate, measure_domains
+from domainvec.evaluation.measurement import Candidate, measure_domains
+from domainvec.evaluation.metrics import DomainMetrics, Evaluation
 from domainvec.evaluation.page import render_page
-from domainvec.evaluation.pairing import own_truth_nearest, paired_distance
+from domainvec.evaluation.pairing import nearest_neighbor_accuracy, paired_distance
 from domainvec.evaluation.precision_recall import PrecisionRecall, precision_recall
 from domainvec.evaluation.quality import embedding_diversity, text_quality
+from domainvec.evaluation.renderings import FacePairs, find_pairs, render_faces
 from domainvec.evaluation.report import DomainReport, evaluate_domain
-from domainvec.evaluation.truth import FacePairs, pairs_for, true_drawings
-from domainvec.evaluation.zero_shot import ZeroShot
+from domainvec.evaluation.sampling import Sampling
+from domainvec.evaluation.zero_shot import ZeroShotClassifier
 from domainvec.picture_files import PictureFolder
 
 __all__ = [
     "Candidate",
     "DomainAccuracy",
-    "DomainFigures",
+    "DomainMetrics",
     "DomainReport",
     "Estimate",
     "Evaluation",
@@ -32,24 +33,25 @@ __all__ = [
     "Judge",
     "PictureFolder",
     "PrecisionRecall",
-    "ZeroShot",
+    "Sampling",
+    "ZeroShotClassifier",
     "bootstrap",
     "diversity",
     "domain_accuracy",
     "embedding_diversity",
     "evaluate_domain",
-    "fool",
+    "find_pairs",
     "frechet_distance",
     "identity",
     "invert",
     "kernel_distance",
+    "mean_pairwise_distance",
     "measure_domains",
-    "own_truth_nearest",
+    "nearest_neighbor_accuracy",
     "paired_distance",
-    "pairs_for",
+    "pgd_attack",
     "precision_recall",
+    "render_faces",
     "render_page",
-    "spread",
     "text_quality",
-    "true_drawings",
 ]

@@ -1,4 +1,4 @@
-"""Domain accuracy: does the judge see the domain that was meant?"""
+"""Domain accuracy: how often a classifier recognises the intended domain."""
 
 from __future__ import annotations
 
@@ -9,53 +9,47 @@ from torch import Tensor
 
 from domainvec.errors import InputError
 from domainvec.evaluation.estimate import Estimate, mean_estimate
-from domainvec.evaluation.features import in_parts
+from domainvec.evaluation.features import map_batches
 from domainvec.evaluation.judge import Judge
 
 
 class DomainAccuracy(NamedTuple):
-    """Both 0 to 1, higher is better."""
+    """Both from 0 to 1, higher is better."""
 
     accuracy: Estimate
-    """Share of the pictures that the judge takes for the domain."""
+    """Share of images that are classified as the domain."""
     probability: Estimate
-    """Mean probability that it gives to a single domain among the single ones, to a composition among all."""
+    """Mean probability of the domain, among all single domains or, for a composition, all compositions."""
 
 
 def domain_accuracy(judge: Judge, images: Tensor, name: str) -> DomainAccuracy:
-    """Share of pictures that the judge takes for the domain.
+    """Compute the share of images that the judge classifies as a domain.
 
-    A single domain has to be the most probable of the single ones. Of a composition, each part has to be the
-    most probable one of its kind.
+    For a composition, each of its parts must be the most probable one of its family.
 
     Args:
-        judge: who names the domains.
+        judge: the classifier.
         images: (N, 3, H, W), about [-1, 1].
         name: a domain, or a composition such as "pencil_sketch+zombie".
 
     Raises:
         InputError: if the judge does not know the domain, or there are no images.
-        ShapeError: if the images are of another shape.
+        ShapeError: if the images have another shape.
     """
-    probability, right = domain_verdicts(judge, images, name)
-    return DomainAccuracy(mean_estimate(right), mean_estimate(probability))
-
-
-def domain_verdicts(judge: Judge, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """What `domain_accuracy` gives the means of: probabilities and whether right, both (N,)."""
-    answers = judge.answers(name)
+    indices = judge.class_indices(name)
     if not len(images):
         raise InputError("no images; expected at least one")
 
-    def verdicts(part: Tensor) -> Tensor:
+    def classify(batch: Tensor) -> Tensor:
         if name in judge.names:
-            likely = judge.domain_log_probabilities(part)
-            column = judge.names.index(name)
-            return torch.stack([likely.softmax(1)[:, column], (likely.argmax(1) == column).float()], 1)
-        logits = judge(part)
-        right = torch.stack([logits[head].argmax(1) == answer for head, answer in answers.items() if answer])
-        likely = judge.domain_log_probabilities(part, [name])
-        return torch.stack([likely[:, 0].exp(), right.all(0).float()], 1)
+            log_probabilities = judge.domain_log_probabilities(batch)
+            index = judge.names.index(name)
+            correct = log_probabilities.argmax(1) == index
+            return torch.stack([log_probabilities.softmax(1)[:, index], correct.float()], 1)
+        logits = judge(batch)
+        correct = torch.stack([logits[head].argmax(1) == i for head, i in indices.items() if i]).all(0)
+        probability = judge.domain_log_probabilities(batch, [name])[:, 0].exp()
+        return torch.stack([probability, correct.float()], 1)
 
-    probabilities, right = in_parts(verdicts, images).unbind(1)
-    return probabilities, right > 0.5
+    probability, correct = map_batches(classify, images).unbind(1)
+    return DomainAccuracy(mean_estimate(correct > 0.5), mean_estimate(probability))

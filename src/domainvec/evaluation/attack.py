@@ -1,4 +1,4 @@
-"""The attack: what a gradient can make of a classifier, within a small distance of the picture."""
+"""Adversarial attacks on classifiers."""
 
 from __future__ import annotations
 
@@ -11,51 +11,53 @@ from torch.nn import functional as F
 from domainvec.errors import InputError
 
 
-def fool(
+def pgd_attack(
     classify: Callable[[Tensor], Tensor],
     images: Tensor,
     labels: Tensor,
     *,
-    radius: float | None = None,
-    reach: float | None = None,
+    l2_radius: float | None = None,
+    linf_radius: float | None = None,
     steps: int = 5,
 ) -> Tensor:
-    """Move pictures to where their labels fit least: projected gradient ascent on the cross entropy.
+    """Perturb images by projected gradient ascent on the cross-entropy loss.
 
-    Madry et al. 2018, arXiv:1706.06083, without a random start; each step is half of what is allowed.
+    Madry et al. 2018, arXiv:1706.06083, without a random start, with steps of half the radius.
 
     Args:
-        classify: images to logits (N, classes), differentiable, each row by itself.
-        images: (N, 3, H, W) on [-1, 1].
-        labels: the right class of each, (N,).
-        radius: the greatest Euclidean length of the change of a picture.
-        reach: the greatest change of a value. Give this or the radius.
-        steps: number of gradients taken.
+        classify: maps images to logits (N, classes), differentiable, independently for each image.
+        images: (N, 3, H, W) in [-1, 1].
+        labels: true class of each image, (N,).
+        l2_radius: largest Euclidean norm of a perturbation.
+        linf_radius: largest absolute value of a perturbation. Give either this or `l2_radius`.
+        steps: number of gradient steps.
 
     Returns:
-        (N, 3, H, W) on [-1, 1].
+        the perturbed images, (N, 3, H, W) in [-1, 1].
 
     Raises:
-        InputError: if not exactly one of radius and reach is given.
+        InputError: if not exactly one radius is given.
     """
-    if (radius is None) == (reach is None):
-        raise InputError(f"radius is {radius} and reach is {reach}; expected exactly one of them")
-    moved = images.clone()
+    if (l2_radius is None) == (linf_radius is None):
+        raise InputError(
+            f"l2_radius is {l2_radius} and linf_radius is {linf_radius}; expected exactly one of them"
+        )
+    perturbed = images.clone()
     for _ in range(steps):
-        moved.requires_grad_(True)
+        perturbed.requires_grad_(True)
         with torch.enable_grad():
-            loss = F.cross_entropy(classify(moved), labels, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, moved)
-        change = moved.detach() - images
-        if radius is not None:
-            change = change + radius / 2 * gradient / (_length(gradient) + 1e-12)
-            change = change * (radius / (_length(change) + 1e-12)).clamp(max=1)
-        elif reach is not None:
-            change = (change + reach / 2 * gradient.sign()).clamp(-reach, reach)
-        moved = (images + change).clamp(-1, 1)
-    return moved
+            loss = F.cross_entropy(classify(perturbed), labels, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, perturbed)
+        change = perturbed.detach() - images
+        if l2_radius is not None:
+            change = change + l2_radius / 2 * gradient / (_norm(gradient) + 1e-12)
+            change = change * (l2_radius / (_norm(change) + 1e-12)).clamp(max=1)
+        elif linf_radius is not None:
+            change = (change + linf_radius / 2 * gradient.sign()).clamp(-linf_radius, linf_radius)
+        perturbed = (images + change).clamp(-1, 1)
+    return perturbed
 
 
-def _length(images: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(images, dim=(1, 2, 3), keepdim=True)
-    return length
+def _norm(images: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(images, dim=(1, 2, 3), keepdim=True)
+    return norm

@@ -1,4 +1,4 @@
-"""Diversity: do adapted faces still differ from each other?"""
+"""Diversity of adapted images, relative to that of the source images."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from domainvec.evaluation.estimate import Estimate, bootstrap
 _SIDE = 16
 
 
-def spread(rows: Tensor) -> float:
-    """Mean Euclidean distance of two of the pictures (N, 3, H, W), at 16 px, or of two features (N, D)."""
-    return float(torch.pdist(_flat(rows)).mean())
+def mean_pairwise_distance(rows: Tensor) -> float:
+    """Compute the mean Euclidean distance between images (N, 3, H, W), at 16 px, or features (N, D)."""
+    return float(torch.pdist(_flatten(rows)).mean())
 
 
 def diversity(adapted: Tensor, before: Tensor) -> Estimate:
-    """Spread of the adapted pictures as a share of the unadapted ones'.
+    """Compute the mean pairwise distance of adapted images, divided by that of the source images.
 
     Args:
-        adapted: pictures (N, 3, H, W), about [-1, 1], or features (N, D).
-        before: the same faces, unadapted.
+        adapted: images (N, 3, H, W), about [-1, 1], or features (N, D).
+        before: the source images of the same latents, or their features.
 
     Returns:
-        0 if all adapted pictures are alike, 1 if they differ as the unadapted ones do. Some domains differ
-        less by nature; compare with their true drawings.
+        0 if all adapted images are equal, 1 if they differ as much as the source images. Some domains are
+        naturally less diverse than photos; compare with their renderings.
 
     Raises:
-        ShapeError: if there are fewer than 2 pictures, or they are of another or not of one shape.
+        ShapeError: if there are fewer than 2 images, or their shapes are wrong or different.
     """
     if adapted.shape != before.shape:
         raise ShapeError(f"adapted {tuple(adapted.shape)} and before {tuple(before.shape)} differ in shape")
-    distances = [torch.cdist(flat, flat) for flat in (_flat(adapted).double(), _flat(before).double())]
+    distances = [torch.cdist(flat, flat) for flat in (_flatten(adapted).double(), _flatten(before).double())]
 
-    def share(rows: Tensor) -> Tensor:
-        after, unadapted = (distance[rows][:, rows].sum() for distance in distances)
-        return after / unadapted
+    def ratio(rows: Tensor) -> Tensor:
+        after, source = (distance[rows][:, rows].sum() for distance in distances)
+        return after / source
 
-    return bootstrap(share, torch.arange(len(adapted)))
+    return bootstrap(ratio, torch.arange(len(adapted)))
 
 
-def _flat(rows: Tensor) -> Tensor:
+def _flatten(rows: Tensor) -> Tensor:
     if rows.ndim not in (2, 4) or len(rows) < 2:
         raise ShapeError(f"shape {tuple(rows.shape)}; expected at least 2 of (N, 3, H, W) or (N, D)")
     if rows.ndim == 4:

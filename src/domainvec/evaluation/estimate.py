@@ -1,4 +1,4 @@
-"""A measured number and how sure it is: the bootstrap."""
+"""Bootstrap confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domainvec.errors import InputError
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval, `low` to `high`."""
+    """A value with its 95 % confidence interval from `low` to `high`."""
 
     value: float
     low: float
@@ -33,24 +33,23 @@ def bootstrap(
     seed: int = 0,
     paired: bool = False,
 ) -> Estimate:
-    """Estimate how much a statistic owes to the sample at hand (Efron 1979).
+    """Compute a statistic and its bootstrap confidence interval (Efron 1979).
 
-    The samples are drawn again, with replacement, and the spread of the statistic's values is laid around
-    the value itself. So the interval is one of noise alone: it does not remove the bias that distances of
-    distributions have at small numbers.
+    The interval is that of the resampled values, centred on the statistic. It reflects sampling noise only,
+    not the bias that distances between distributions have for small samples.
 
     Args:
-        statistic: what to measure of the samples.
+        statistic: function of the samples.
         samples: tensors whose rows are independent observations.
-        n: how often to draw again.
-        seed: of these draws.
-        paired: whether row i of one sample belongs to row i of the others, so that they stay together.
+        n: number of resamples.
+        seed: of the resampling.
+        paired: whether row i of each sample belongs to row i of the others, so that they are drawn together.
 
     Returns:
-        The statistic of the samples with its 95 % interval.
+        the statistic with its 95 % interval.
 
     Raises:
-        InputError: if there is no sample, one is empty, paired ones differ in length, or n is below 2.
+        InputError: if there are no samples or empty ones, paired samples differ in length, or n is below 2.
     """
     lengths = [len(sample) for sample in samples]
     if not lengths or min(lengths) < 1 or (paired and len(set(lengths)) > 1):
@@ -59,7 +58,7 @@ def bootstrap(
             f"and equal numbers of rows where they are paired"
         )
     if n < 2:
-        raise InputError(f"n is {n}; expected at least 2 draws")
+        raise InputError(f"n is {n}; expected at least 2 resamples")
     rng = torch.Generator().manual_seed(seed)
     values = []
     for _ in range(n):
@@ -73,5 +72,5 @@ def bootstrap(
 
 
 def mean_estimate(values: Tensor) -> Estimate:
-    """The mean of numbers or truths (N,), with its interval."""
+    """Compute the mean of numbers or booleans (N,), with its interval."""
     return bootstrap(torch.mean, values.double(), n=1000)

@@ -1,4 +1,4 @@
-"""Identity: is the adapted face still the same person?"""
+"""Identity preservation: agreement of the attributes of a face before and after adaptation."""
 
 from __future__ import annotations
 
@@ -10,41 +10,40 @@ from torch import Tensor
 
 from domainvec.errors import InputError
 from domainvec.evaluation.estimate import Estimate, mean_estimate
-from domainvec.evaluation.features import in_parts, require_pairs
+from domainvec.evaluation.features import check_pairs, map_batches
 from domainvec.evaluation.judge import DOMAIN_HEADS, Judge
 
 
 @dataclass(frozen=True)
 class Identity:
-    """All 0 to 1, higher is better."""
+    """All from 0 to 1, higher is better."""
 
     agreement: Estimate
-    """Mean share of questions that have the same answer before and after."""
+    """Mean share of questions with the same answer before and after."""
     by_question: dict[str, float]
-    """Share of pictures, for each question."""
+    """Share of images with the same answer, for each question."""
     chance: float
-    """The agreement of each picture with another one's: what no identity at all would give."""
+    """Agreement of unrelated faces, the lower bound."""
 
 
 def identity(
     judge: Judge, before: Tensor, adapted: Tensor, questions: Sequence[str] | None = None
 ) -> Identity:
-    """Compare the attributes that the judge reads off a face before and after.
+    """Compute how often the judge predicts the same attributes before and after adaptation.
 
-    Between a photo and the true drawing of the same face it is the most that an adaptation can reach, since
-    a domain hides some attributes.
+    A domain can hide attributes, so the upper bound is below 1: it is the identity of photos and renderings.
 
     Args:
-        judge: who reads the attributes.
-        before: pictures of faces, (N, 3, H, W), about [-1, 1].
+        judge: predicts the attributes.
+        before: images of faces, (N, 3, H, W), about [-1, 1].
         adapted: the same faces in another domain.
-        questions: which attributes count; all that the judge knows if None.
+        questions: names of the attributes to compare; all that the judge knows if None.
 
     Raises:
-        InputError: if the judge does not know a question, or none is asked.
-        ShapeError: if the images are of other shapes, or there is only one pair.
+        InputError: if the judge does not know a question, or the list is empty.
+        ShapeError: if the images have other shapes, or there is only one pair.
     """
-    require_pairs(before, adapted)
+    check_pairs(before, adapted)
     known = [head for head in judge.heads if head not in DOMAIN_HEADS]
     asked = known if questions is None else list(questions)
     unknown = [question for question in asked if question not in known]
@@ -52,10 +51,10 @@ def identity(
         raise InputError(f"the questions are {asked}; expected some of {', '.join(known) or 'none'}")
 
     def answers(images: Tensor) -> Tensor:
-        read = judge.attributes(images)
-        return torch.stack([read[question].argmax(1) for question in asked], 1)
+        predicted = judge.attributes(images)
+        return torch.stack([predicted[question].argmax(1) for question in asked], 1)
 
-    first, second = in_parts(answers, before), in_parts(answers, adapted)
+    first, second = map_batches(answers, before), map_batches(answers, adapted)
     same = (first == second).double()
     return Identity(
         agreement=mean_estimate(same.mean(1)),

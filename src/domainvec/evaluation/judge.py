@@ -1,4 +1,4 @@
-"""The judge: a small network that names the domain and the attributes of a face; no guidance ever sees it."""
+"""The judge: a classifier of the domain and the attributes of a face, never used for guidance."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from domainvec.errors import CheckpointError, InputError, ShapeError
 from domainvec.files import BUNDLED_FOLDER, atomic_path, save_tensors
 
 DOMAIN_HEADS = ("medium", "character", "mood")
-"""The heads that make up a domain; the first answer of each says that nothing was done to the photo."""
+"""The heads that together classify the domain; class 0 of each is that of a plain photo."""
 
 _KIND = "domainvec-judge-2"
-_OLD_KIND = "domainvec-judge"
 
 
 class Judge(nn.Module):
-    """A convolutional classifier of the face world, with one head for each question.
+    """A convolutional classifier of rendered faces, with one head for each question.
 
-    A domain is a medium, a character and a mood, each with a head of its own, so a composition such as
-    "pencil_sketch+zombie" is named as easily as its parts. Every other head asks for an attribute.
+    A domain consists of a medium, a character and a mood, each predicted by its own head, so that
+    compositions such as "pencil_sketch+zombie" are classified as well. All other heads predict attributes.
 
-    Guidance is scored by a network of another kind (residual convolutions with batch normalisation, not a
-    vision transformer) trained on other draws, so that what fools the one need not fool the other.
+    Its architecture and its training data differ from those of the guiding encoders (a residual network with
+    batch normalisation, not a vision transformer), so that adversarial examples of one rarely fool the other.
 
     Args:
-        heads: the answers of each head, "medium", "character" and "mood" among them. The first answers of
-            these three mean the plain photo, and the first of "medium" is its name.
-        widths: channels of each stage; each stage but the first halves the resolution.
-        resolution: pixels that the network looks at; pictures of another size are resampled.
+        heads: the class names of each head, including "medium", "character" and "mood". Class 0 of these
+            three is that of a plain photo, and class 0 of "medium" is its name.
+        widths: channels of each stage; all stages but the first halve the resolution.
+        resolution: input resolution; images of another size are resampled.
 
     Raises:
-        InputError: if there are no widths, a domain head is missing, a head has fewer than two answers or
-            repeats one, or a domain's name occurs twice or contains a "+".
+        InputError: if there are no widths, a domain head is missing, a head has fewer than two classes or a
+            duplicate, or the name of a domain occurs twice or contains a "+".
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Judge(nn.Module):
         resolution: int = 64,
     ) -> None:
         super().__init__()
-        self.heads = {head: tuple(answers) for head, answers in heads.items()}
+        self.heads = {head: tuple(classes) for head, classes in heads.items()}
         self.widths = tuple(widths)
         self.resolution = resolution
         _check_heads(self.heads)
@@ -68,74 +67,73 @@ class Judge(nn.Module):
             nn.Conv2d(3, widths[0], 3, 1, 1, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
-            *(_Halving(before, after) for before, after in pairwise(widths)),
+            *(_DownBlock(before, after) for before, after in pairwise(widths)),
         )
         self.classifier = nn.Linear(2 * widths[-1], sum(map(len, self.heads.values())))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Answer all questions.
+        """Classify images.
 
         Args:
             images: (N, 3, H, W), about [-1, 1].
 
         Returns:
-            Logits (N, answers) by head.
+            logits (N, classes) of each head.
 
         Raises:
-            ShapeError: if the images are of another shape.
+            ShapeError: if the images have another shape.
         """
         activations = self._activations(images)
         pooled = torch.cat([activations.mean(dim=(2, 3)), activations.amax(dim=(2, 3))], dim=1)
         logits: Tensor = self.classifier(pooled)
-        sizes = [len(answers) for answers in self.heads.values()]
+        sizes = [len(classes) for classes in self.heads.values()]
         return dict(zip(self.heads, torch.split(logits, sizes, dim=1), strict=True))
 
     def features(self, images: Tensor) -> Tensor:
-        """Describe pictures by the mean of the last activations.
+        """Extract features: the spatial mean of the last activations.
 
         Args:
             images: (N, 3, H, W), about [-1, 1].
 
         Returns:
-            (N, widths[-1]), zero or more.
+            (N, widths[-1]), not negative.
 
         Raises:
-            ShapeError: if the images are of another shape.
+            ShapeError: if the images have another shape.
         """
         return self._activations(images).mean(dim=(2, 3))
 
     def domain_log_probabilities(self, images: Tensor, names: Sequence[str] | None = None) -> Tensor:
-        """Say how likely each domain is: the product of the medium's, the character's and the mood's.
+        """Compute log-probabilities of domains: the product of those of medium, character and mood.
 
         Args:
             images: (N, 3, H, W), about [-1, 1].
-            names: domains or compositions, whose parts are joined by "+"; all single domains if None.
+            names: domains, or compositions whose parts are joined by "+"; all single domains if None.
 
         Returns:
-            (N, names), natural logarithms. They are those of all compositions, so the probabilities of a few
-            names do not add up to 1.
+            (N, names). Probabilities are normalised over all compositions.
 
         Raises:
-            InputError: if the judge does not know a part, or a composition has two of one kind.
-            ShapeError: if the images are of another shape.
+            InputError: if the judge does not know a part, or a composition has two parts of one family.
+            ShapeError: if the images have another shape.
         """
-        answers = [self.answers(name) for name in (self.names if names is None else names)]
+        indices = [self.class_indices(name) for name in (self.names if names is None else names)]
         logits = self(images)
         return torch.stack(
-            [logits[head].log_softmax(dim=1)[:, [each[head] for each in answers]] for head in DOMAIN_HEADS]
+            [logits[head].log_softmax(dim=1)[:, [each[head] for each in indices]] for head in DOMAIN_HEADS]
         ).sum(dim=0)
 
     def attributes(self, images: Tensor) -> dict[str, Tensor]:
-        """Read the attributes off faces.
+        """Compute log-probabilities of the attributes of faces.
 
         Args:
             images: (N, 3, H, W), about [-1, 1].
 
         Returns:
-            Logarithms of the answers' probabilities (N, answers), by question.
+            (N, classes) for each attribute.
 
         Raises:
-            ShapeError: if the images are of another shape.
+            ShapeError: if the images have another shape.
         """
         return {
             head: logits.log_softmax(dim=1)
@@ -143,33 +141,33 @@ class Judge(nn.Module):
             if head not in DOMAIN_HEADS
         }
 
-    def answers(self, name: str) -> dict[str, int]:
-        """Say which answer of each domain head a domain or composition stands for.
+    def class_indices(self, name: str) -> dict[str, int]:
+        """Return the class of each domain head that corresponds to a domain or a composition.
 
         Raises:
-            InputError: if the judge does not know a part, or a composition has two of one kind.
+            InputError: if the judge does not know a part, or a composition has two parts of one family.
         """
-        answers = dict.fromkeys(DOMAIN_HEADS, 0)
+        indices = dict.fromkeys(DOMAIN_HEADS, 0)
         for part in [] if name == self.names[0] else name.split("+"):
             head = next((head for head in DOMAIN_HEADS if part in self.heads[head][1:]), None)
             if head is None:
                 raise InputError(f"the judge knows no domain {part!r}; it knows {', '.join(self.names)}")
-            if answers[head]:
+            if indices[head]:
                 raise InputError(
-                    f"{name!r} names two of one kind; a composition has at most one "
+                    f"{name!r} has two parts of one family; a composition has at most one "
                     f"{', one '.join(DOMAIN_HEADS)}"
                 )
-            answers[head] = self.heads[head].index(part)
-        return answers
+            indices[head] = self.heads[head].index(part)
+        return indices
 
     @classmethod
     def from_pretrained(
         cls, name_or_path: str | os.PathLike[str] = "faces-judge", device: torch.device | str | None = None
     ) -> Judge:
-        """Load the bundled judge, or a folder that `save_pretrained` wrote: frozen, in evaluation mode.
+        """Load the bundled judge, or a folder written by `save_pretrained`, frozen and in evaluation mode.
 
         Raises:
-            CheckpointError: if there is no such judge, or its files are broken or of an older form.
+            CheckpointError: if there is no such judge, or its files are invalid.
         """
         bundled = BUNDLED_FOLDER / str(name_or_path)
         folder = bundled if (bundled / "config.json").is_file() else Path(name_or_path).expanduser()
@@ -185,11 +183,6 @@ class Judge(nn.Module):
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"the judge in {folder.name} cannot be read: {error}") from error
         kind = config.get("kind") if isinstance(config, dict) else None
-        if kind == _OLD_KIND:
-            raise CheckpointError(
-                f"{folder.name} holds a judge of an older form, with one head for all domains; "
-                f"train it again with recipes/train_judge.py"
-            )
         if kind != _KIND:
             raise CheckpointError(
                 f"{folder.name} does not hold a judge; expected kind {_KIND!r} in its config.json"
@@ -199,16 +192,14 @@ class Judge(nn.Module):
             judge.load_state_dict({key: _cast(value, torch.float32) for key, value in weights.items()})
         except (AttributeError, KeyError, InputError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
-            raise CheckpointError(
-                f"the files of the judge {folder.name} do not fit each other: {reason}"
-            ) from error
+            raise CheckpointError(f"the files of the judge {folder.name} do not match: {reason}") from error
         return judge.eval().requires_grad_(False).to(device or "cpu")
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write config.json and model.safetensors (float16) into a folder, which is made if it is missing."""
+        """Write config.json and model.safetensors (float16) to a folder, which is created if missing."""
         config = {
             "kind": _KIND,
-            "heads": {head: list(answers) for head, answers in self.heads.items()},
+            "heads": {head: list(classes) for head, classes in self.heads.items()},
             "widths": list(self.widths),
             "resolution": self.resolution,
         }
@@ -218,19 +209,19 @@ class Judge(nn.Module):
         save_tensors(Path(folder) / "model.safetensors", weights)
 
     def _activations(self, images: Tensor) -> Tensor:
-        """Run the stages, (N, widths[-1], h, w)."""
+        """Return the last activations, (N, widths[-1], h, w)."""
         if images.dim() != 4 or images.shape[1] != 3:
             raise ShapeError(f"images have shape {tuple(images.shape)}; expected (N, 3, height, width)")
         size = (self.resolution, self.resolution)
         if images.shape[-2:] != size:
             images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        # Channels last is the faster order on a CPU; the stages keep it.
+        # Channels last is faster on CPUs, and the stages preserve it.
         activations: Tensor = self.stages(images.contiguous(memory_format=torch.channels_last))
         return activations
 
 
-class _Halving(nn.Module):
-    """Two convolutions with a linear skip around them (He et al. 2015, arXiv:1512.03385); half the size."""
+class _DownBlock(nn.Module):
+    """Residual block that halves the resolution (He et al. 2015, arXiv:1512.03385)."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -252,13 +243,13 @@ def _check_heads(heads: Mapping[str, Sequence[str]]) -> None:
     missing = [head for head in DOMAIN_HEADS if head not in heads]
     if missing:
         raise InputError(f"the heads are {list(heads)}; expected {', '.join(DOMAIN_HEADS)} among them")
-    for head, answers in heads.items():
-        if len(answers) < 2 or len(set(answers)) < len(answers):
+    for head, classes in heads.items():
+        if len(classes) < 2 or len(set(classes)) < len(classes):
             raise InputError(
-                f"the answers of {head!r} are {list(answers)}; expected at least two, all different"
+                f"the classes of {head!r} are {list(classes)}; expected at least two, all different"
             )
 
 
 def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Cast weights, and leave counters alone."""
+    """Cast floating-point tensors, but not counters."""
     return value.to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()

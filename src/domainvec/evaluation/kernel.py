@@ -1,34 +1,36 @@
-"""Kernel distance of two sets of features."""
+"""Kernel distance between two sets of features."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from domainvec.evaluation.features import matching_features
+from domainvec.evaluation.features import check_features
 
 
 def kernel_distance(first: Tensor, second: Tensor) -> float:
-    """Squared maximum mean discrepancy with the kernel (x·y / D + 1)³, unbiased.
+    """Compute the unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)³.
 
-    The kernel Inception distance (Bińkowski et al. 2018, arXiv:1801.01401), here on any features. Lower is
-    better. Two sets of the same distribution give 0 on average at any size, so single values may be negative.
+    It is the kernel Inception distance (Bińkowski et al. 2018, arXiv:1801.01401) for arbitrary features.
+    Lower is better. Samples of the same distribution give 0 on average, whatever their size, so that values
+    can be negative.
 
     Args:
         first: features (N, D), such as `Judge.features`.
         second: features (M, D).
 
     Raises:
-        ShapeError: if the features are of other shapes.
-        InputError: if a set has fewer than 2 rows, or numbers that are not finite.
+        ShapeError: if the features have other shapes.
+        InputError: if a set has fewer than 2 rows, or values that are not finite.
     """
-    a, b = matching_features(first, second, least=2)
-    return float(_mean_of_others(_kernel(a, a)) + _mean_of_others(_kernel(b, b)) - 2 * _kernel(a, b).mean())
+    a, b = check_features(first, second, min_rows=2)
+    return float(
+        _off_diagonal_mean(_kernel(a, a)) + _off_diagonal_mean(_kernel(b, b)) - 2 * _kernel(a, b).mean()
+    )
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
-def _mean_of_others(kernel: Tensor) -> Tensor:
-    """Mean without the diagonal."""
+def _off_diagonal_mean(kernel: Tensor) -> Tensor:
     return (kernel.sum() - kernel.trace()) / (len(kernel) * (len(kernel) - 1))

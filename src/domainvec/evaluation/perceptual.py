@@ -1,4 +1,4 @@
-"""Inception's features and LPIPS, by torch-fidelity, where it is installed and its weights can be had."""
+"""Inception features and LPIPS from torch-fidelity, an optional dependency."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from torch import Tensor
 from domainvec.errors import InputError
 
 INCEPTION = "Inception v3 (2015, TensorFlow's weights; torch-fidelity)"
-"""What the output calls the features of FID and KID."""
+"""Name of the features of FID and KID in reports."""
 LPIPS = "LPIPS (VGG16; torch-fidelity)"
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def inception_features(device: torch.device | str | None = None) -> Callable[[Tensor], Tensor]:
-    """Load the network of FID (Heusel et al. 2017, arXiv:1706.08500); its weights are fetched once, 91 MB.
+    """Load the feature extractor of FID (Heusel et al. 2017, arXiv:1706.08500), downloading 91 MB once.
 
     Returns:
-        What turns pictures of 8 bits, (N, 3, H, W) uint8, into features (N, 2048).
+        a function of images, (N, 3, H, W) uint8, to features (N, 2048).
 
     Raises:
-        InputError: if torch-fidelity is not installed, or the weights cannot be had.
+        InputError: if torch-fidelity is not installed, or the weights cannot be loaded.
     """
     network = _load(
         "feature_extractor_inceptionv3", "FeatureExtractorInceptionV3", "inception-v3-compat", ["2048"]
     ).to(device or "cpu")
 
-    def features(pictures: Tensor) -> Tensor:
-        found: Tensor = network(pictures.to(device or "cpu"))[0]
+    def features(images: Tensor) -> Tensor:
+        found: Tensor = network(images.to(device or "cpu"))[0]
         return found.float().cpu()
 
     return features
 
 
 def lpips_distance(device: torch.device | str | None = None) -> Callable[[Tensor, Tensor], Tensor]:
-    """Load the perceptual distance LPIPS (Zhang et al. 2018, arXiv:1801.03924); fetched once, 528 MB.
+    """Load the perceptual distance LPIPS (Zhang et al. 2018, arXiv:1801.03924), downloading 528 MB once.
 
     Returns:
-        What turns two sets of pictures of 8 bits, each (N, 3, H, W) uint8, into their distances (N,).
+        a function of two batches of images, each (N, 3, H, W) uint8, to their distances (N,).
 
     Raises:
-        InputError: if torch-fidelity or torchvision is not installed, or the weights cannot be had.
+        InputError: if torch-fidelity or torchvision is not installed, or the weights cannot be loaded.
     """
     network = _load("sample_similarity_lpips", "SampleSimilarityLPIPS", "lpips-vgg16")
     network.to(device or "cpu")
@@ -69,17 +69,17 @@ def _load(module: str, kind: str, *arguments: object) -> Any:  # noqa: ANN401 --
     try:
         with _weights_only():
             return network(*arguments)
-    except Exception as error:  # the library, the network and the reader of weights each raise their own
+    except Exception as error:  # the library, the download and the unpickling raise different types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"torch-fidelity cannot load the weights of {arguments[0]}: {reason}; it fetches them once, to "
-            f"the cache folder of torch.hub"
+            f"torch-fidelity cannot load the weights of {arguments[0]}: {reason}; they are downloaded once "
+            f"to the cache folder of torch.hub"
         ) from error
 
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Let PyTorch build tensors alone: torch.hub unpickles whatever is in a file otherwise."""
+    """Restrict unpickling by torch.hub to tensors, for safety."""
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:

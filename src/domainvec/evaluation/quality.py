@@ -1,4 +1,4 @@
-"""Quality and Diversity, as the papers of the field define them: on an encoder's embeddings."""
+"""Quality and Diversity as defined by the papers, on the embeddings of an image-text encoder."""
 
 from __future__ import annotations
 
@@ -11,46 +11,45 @@ from domainvec.evaluation.estimate import Estimate, bootstrap, mean_estimate
 
 
 def text_quality(images: Tensor, texts: Tensor) -> Estimate:
-    """Mean cosine of pictures with a text; higher is better.
+    """Compute the mean cosine similarity of images and a text; higher is better.
 
-    The Quality of HyperDomainNet (Alanov et al. 2022, arXiv:2210.08884) and StyleDomain (arXiv:2212.10229),
-    which take an encoder that did not guide. Several sentences count by their mean, at unit length.
+    This is the Quality of HyperDomainNet (Alanov et al. 2022, arXiv:2210.08884) and StyleDomain
+    (arXiv:2212.10229), which use an encoder that did not guide the training. The embeddings of several
+    sentences are averaged and normalised.
 
     Args:
-        images: embeddings of the pictures, (N, D), of unit length.
+        images: embeddings of the images, (N, D), of unit length.
         texts: embeddings of the sentences, (T, D), of unit length.
 
     Returns:
-        -1 to 1; comparable within one encoder only.
+        a number from -1 to 1; comparable only for the same encoder.
 
     Raises:
-        ShapeError: if the embeddings are of other shapes, or there are none.
+        ShapeError: if the embeddings have other shapes, or there are none.
     """
-    _require_embeddings(images, least=1)
-    _require_embeddings(texts, least=1)
+    _check_embeddings(images, min_rows=1)
+    _check_embeddings(texts, min_rows=1)
     if images.shape[1] != texts.shape[1]:
         raise ShapeError(
-            f"images {tuple(images.shape)} and texts {tuple(texts.shape)} are embeddings of different "
+            f"embeddings of images {tuple(images.shape)} and texts {tuple(texts.shape)} have different "
             f"widths; expected those of one encoder"
         )
     return mean_estimate(images @ F.normalize(texts.mean(0), dim=0))
 
 
 def embedding_diversity(images: Tensor) -> Estimate:
-    """Mean over all pairs of pictures of one minus their cosine; higher is more diverse.
-
-    The Diversity of the same papers.
+    """Compute the mean cosine distance over all pairs of images, the Diversity of the same papers.
 
     Args:
-        images: embeddings of the pictures, (N, D), of unit length.
+        images: embeddings of the images, (N, D), of unit length.
 
     Returns:
-        0 if all pictures are alike, up to 2.
+        a number from 0, if all images are equal, to 2; higher is more diverse.
 
     Raises:
-        ShapeError: if the embeddings are of another shape, or there are fewer than 2.
+        ShapeError: if the embeddings have another shape, or there are fewer than 2.
     """
-    _require_embeddings(images, least=2)
+    _check_embeddings(images, min_rows=2)
     distances = 1 - images.double() @ images.double().T
     distances.fill_diagonal_(0)
 
@@ -60,6 +59,6 @@ def embedding_diversity(images: Tensor) -> Estimate:
     return bootstrap(mean_of_pairs, torch.arange(len(images)))
 
 
-def _require_embeddings(rows: Tensor, least: int) -> None:
-    if rows.ndim != 2 or len(rows) < least:
-        raise ShapeError(f"embeddings have shape {tuple(rows.shape)}; expected (N, D), N at least {least}")
+def _check_embeddings(rows: Tensor, min_rows: int) -> None:
+    if rows.ndim != 2 or len(rows) < min_rows:
+        raise ShapeError(f"embeddings have shape {tuple(rows.shape)}; expected (N, D), N at least {min_rows}")

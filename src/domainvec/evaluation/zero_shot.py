@@ -1,4 +1,4 @@
-"""Zero-shot classification: an image-text encoder and a few texts are a classifier."""
+"""Zero-shot classification with an image-text encoder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _SCALE = 30.0
 
 
-class ZeroShot:
-    """A classifier of pictures by the nearest text (Radford et al. 2021, arXiv:2103.00020, section 3.1).
+class ZeroShotClassifier:
+    """Classifies images by the most similar text (Radford et al. 2021, arXiv:2103.00020, section 3.1).
 
     Args:
-        encoder: what embeds pictures and texts.
-        texts: for each class what to compare pictures with; the mean of its embeddings, at unit length.
+        encoder: an image-text encoder.
+        texts: for each class the texts whose normalised mean embedding represents it.
 
     Raises:
-        InputError: if there are no classes, or one has no texts.
+        InputError: if there are no classes, or a class has no texts.
     """
 
     def __init__(self, encoder: Encoder, texts: Mapping[str, Sequence[str]]) -> None:
@@ -39,20 +39,20 @@ class ZeroShot:
         """(classes, D), of unit length."""
 
     @classmethod
-    def of_phrases(
+    def from_phrases(
         cls, encoder: Encoder, phrases: Mapping[str, str], templates: Sequence[str] = FACE_TEMPLATES
-    ) -> ZeroShot:
-        """Classify by noun phrases, each set in the templates.
+    ) -> ZeroShotClassifier:
+        """Create a classifier from one noun phrase per class, inserted into templates.
 
         Raises:
-            InputError: if there are no classes, or a phrase or the templates are not valid.
+            InputError: if there are no classes, or a phrase or a template is invalid.
         """
         return cls(encoder, {name: compose(phrase, templates) for name, phrase in phrases.items()})
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return logits (N, classes) of pictures (N, 3, H, W), about [-1, 1]; differentiable."""
+        """Return logits (N, classes) of images (N, 3, H, W), about [-1, 1]; differentiable."""
         return self.logits(self.encoder.encode_images(images))
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """Return logits (N, classes) of embeddings (N, D): 30 times the cosines."""
+        """Return logits (N, classes) of embeddings (N, D): scaled cosine similarities."""
         return _SCALE * embeddings @ self.classes.T

@@ -1,4 +1,4 @@
-"""One file a character: the same person, as somebody else."""
+"""Characters that a person can be drawn as, one per file."""
 
 from __future__ import annotations
 

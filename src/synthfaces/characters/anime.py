@@ -1,21 +1,21 @@
-"""Flat colours, ink outlines, very large eyes."""
+"""Anime: flat colours, ink outlines, very large eyes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from synthfaces.appearance import BLACK, WHITE, Appearance, natural_appearance
 from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line, linear, oval, shape
 from synthfaces.characters.character import Character
-from synthfaces.looks import BLACK, WHITE, Look, natural
-from synthfaces.sitter import EYES, SIDES, Sitter
+from synthfaces.geometry import EYES, SIDES, FaceGeometry
 
 INK = (44.0, 28.0, 40.0)
 
 
-def look(attributes: Attributes) -> Look:
-    """The person as a drawn character."""
-    photo = natural(attributes)
+def appearance(attributes: Attributes) -> Appearance:
+    """Return the appearance of a person as an anime drawing."""
+    photo = natural_appearance(attributes)
     hair = _vivid(photo.hair)
     return replace(
         photo,
@@ -39,17 +39,17 @@ def look(attributes: Attributes) -> Look:
 
 
 def _vivid(color: tuple[float, float, float]) -> tuple[float, float, float]:
-    """The colour with its saturation raised by half."""
+    """Increase the saturation of a colour by half."""
     gray = sum(color) / 3
     red, green, blue = (max(0.0, min(255.0, gray + 1.5 * (channel - gray) + 8)) for channel in color)
     return red, green, blue
 
 
-def _large_eyes(canvas: Canvas, sitter: Sitter) -> None:
-    look, a = sitter.look, sitter.attributes
-    w, h = sitter.eye_size[0] * 0.98, sitter.eye_size[1] * 1.62
+def _large_eyes(canvas: Canvas, face: FaceGeometry) -> None:
+    look, a = face.appearance, face.attributes
+    w, h = face.eye_size[0] * 0.98, face.eye_size[1] * 1.62
     for side in SIDES:
-        m, y = sitter.eye_distance * side * 1.02, EYES + 1.2
+        m, y = face.eye_distance * side * 1.02, EYES + 1.2
         lid = [
             (m - w * side, y - 0.1 * h),
             (m - 0.6 * w * side, y - 0.78 * h),
@@ -58,12 +58,12 @@ def _large_eyes(canvas: Canvas, sitter: Sitter) -> None:
             (m + w * side, y + 0.05 * h),
         ]
         low = [(m + 0.72 * w * side, y + 0.72 * h), (m, y + 0.92 * h), (m - 0.66 * w * side, y + 0.7 * h)]
-        upper, lower = sitter.curve(lid), sitter.curve(low)
+        upper, lower = face.points(lid), face.points(low)
         opening = shape(upper, lower)
         canvas.fill(opening, WHITE)
-        x, iris_y = sitter.at(m, y)
+        x, iris_y = face.point(m, y)
         x += 0.9 * a.yaw
-        with canvas.clipped(opening):
+        with canvas.clip(opening):
             tall = oval(x, iris_y, 0.68 * w, 0.9 * h)
             tones = mix(look.iris, BLACK, 0.55), look.iris, mix(look.iris, WHITE, 0.5)
             ends = (x, iris_y - h), (x, iris_y + h)
@@ -91,6 +91,6 @@ CHARACTER = Character(
         "manga portrait",
         "japanese cartoon",
     ),
-    look,
+    appearance,
     family="mood",
 )

@@ -1,20 +1,26 @@
-"""What a character is."""
+"""What defines a character."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from synthfaces.appearance import Appearance
 from synthfaces.attributes import Attributes
-from synthfaces.looks import Look
 
 
 @dataclass(frozen=True)
 class Character:
-    """A name, the phrases that mean it, and how a person looks as one."""
+    """A character that any person can be drawn as.
+
+    Attributes:
+        name: identifier, such as ``green_giant``.
+        phrases: noun phrases that name it in captions, the most common first.
+        appearance: maps a person's attributes to their appearance as the character.
+        family: ``character``, or ``mood`` for a drawing style that changes shapes, not only colours.
+    """
 
     name: str
     phrases: tuple[str, ...]
-    look: Callable[[Attributes], Look]
+    appearance: Callable[[Attributes], Appearance]
     family: str = "character"
-    """``character``, or ``mood`` for a manner of drawing that needs its own shapes."""

@@ -1,4 +1,4 @@
-"""A bust carved from white marble: hair, eyes and clothes are stone, the wall behind is not."""
+"""Marble statue: skin, hair, eyes and clothes are white stone, the background is unchanged."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from synthfaces.appearance import Appearance, natural_appearance
 from synthfaces.attributes import Attributes
 from synthfaces.canvas import Canvas, line
 from synthfaces.characters.character import Character
-from synthfaces.looks import Look, natural
-from synthfaces.sitter import Sitter
+from synthfaces.geometry import FaceGeometry
 
 STONE, LIGHT, DARK = (216.0, 213.0, 206.0), (255.0, 254.0, 250.0), (78.0, 78.0, 84.0)
 
 
-def look(attributes: Attributes) -> Look:
-    """The person as a bust."""
+def appearance(attributes: Attributes) -> Appearance:
+    """Return the appearance of a person as a marble bust."""
     return replace(
-        natural(attributes),
+        natural_appearance(attributes),
         skin=STONE,
         skin_shadow=DARK,
         skin_light=LIGHT,
@@ -47,11 +47,11 @@ def look(attributes: Attributes) -> Look:
     )
 
 
-def _veins(canvas: Canvas, sitter: Sitter) -> None:
-    random = np.random.default_rng(sitter.attributes.texture_seed)
+def _veins(canvas: Canvas, face: FaceGeometry) -> None:
+    rng = np.random.default_rng(face.attributes.texture_seed)
     for _ in range(4):
-        x, y = random.uniform(28, 72), random.uniform(16, 76)
-        drift = random.uniform(-7, 7, size=(3, 2))
+        x, y = rng.uniform(28, 72), rng.uniform(16, 76)
+        drift = rng.uniform(-7, 7, size=(3, 2))
         points = [(x, y), *((x + 6 * i + drift[i - 1, 0], y + 6 * i + drift[i - 1, 1]) for i in (1, 2, 3))]
         canvas.stroke(line(*points), (120.0, 122.0, 132.0), 0.8, alpha=0.35, blur=0.4)
 
@@ -70,5 +70,5 @@ CHARACTER = Character(
         "white marble statue",
         "greek statue",
     ),
-    look,
+    appearance,
 )

@@ -1,4 +1,4 @@
-"""Grey-green skin, sunken clouded eyes, wounds, blood at the mouth."""
+"""Zombie: grey-green skin, sunken clouded eyes, wounds, blood at the mouth."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from synthfaces.appearance import Appearance, natural_appearance, with_skin
 from synthfaces.attributes import Attributes, mix
 from synthfaces.canvas import Canvas, line, oval
 from synthfaces.characters.character import Character
-from synthfaces.looks import Look, natural, with_skin
-from synthfaces.sitter import EYES, MOUTH, SIDES, Sitter
+from synthfaces.geometry import EYES, MOUTH, SIDES, FaceGeometry
 
 BLOOD = (122.0, 14.0, 18.0)
 
 
-def look(attributes: Attributes) -> Look:
-    """A person long dead."""
+def appearance(attributes: Attributes) -> Appearance:
+    """Return the appearance of a person as a zombie."""
     skin = mix((148.0, 162.0, 112.0), (86.0, 104.0, 70.0), attributes.skin)
-    rotten = with_skin(natural(attributes), skin, (40.0, 48.0, 40.0), (186.0, 196.0, 150.0))
+    rotten = with_skin(natural_appearance(attributes), skin, (40.0, 48.0, 40.0), (186.0, 196.0, 150.0))
     return replace(
         rotten,
         lip=(84.0, 62.0, 66.0),
@@ -33,25 +33,25 @@ def look(attributes: Attributes) -> Look:
     )
 
 
-def _decay(canvas: Canvas, sitter: Sitter) -> None:
+def _decay(canvas: Canvas, face: FaceGeometry) -> None:
     for side in SIDES:
         canvas.fill(
-            oval(*sitter.at(11 * side, EYES + 1.5), 8.5, 7.2), (52.0, 28.0, 44.0), alpha=0.8, blur=1.6
+            oval(*face.point(11 * side, EYES + 1.5), 8.5, 7.2), (52.0, 28.0, 44.0), alpha=0.8, blur=1.6
         )
-        canvas.fill(oval(*sitter.at(17 * side, 66), 4.5, 7), (46.0, 52.0, 42.0), alpha=0.6, blur=2.2)
+        canvas.fill(oval(*face.point(17 * side, 66), 4.5, 7), (46.0, 52.0, 42.0), alpha=0.6, blur=2.2)
 
 
-def _wounds(canvas: Canvas, sitter: Sitter) -> None:
-    random = np.random.default_rng(sitter.attributes.texture_seed)
-    side = 1.0 if random.random() < 0.5 else -1.0
+def _wounds(canvas: Canvas, face: FaceGeometry) -> None:
+    rng = np.random.default_rng(face.attributes.texture_seed)
+    side = 1.0 if rng.random() < 0.5 else -1.0
     gash = [(side * 19, 54.5), (side * 15.5, 59.5), (side * 14.5, 65)]
-    canvas.stroke(line(*sitter.curve(gash)), BLOOD, 3.4, blur=0.4)
-    canvas.stroke(line(*sitter.curve(gash)), (56.0, 4.0, 10.0), 1.3)
-    x, y = sitter.at(-side * random.uniform(6, 12), random.uniform(29, 34))
+    canvas.stroke(line(*face.points(gash)), BLOOD, 3.4, blur=0.4)
+    canvas.stroke(line(*face.points(gash)), (56.0, 4.0, 10.0), 1.3)
+    x, y = face.point(-side * rng.uniform(6, 12), rng.uniform(29, 34))
     canvas.fill(oval(x, y, 4.2, 2.8), BLOOD, blur=0.5)
     canvas.fill(oval(x, y, 2.4, 1.4), (56.0, 4.0, 10.0), blur=0.3)
-    for u, length in ((side * 6.5, random.uniform(7, 11)), (side * 3, random.uniform(4, 7))):
-        canvas.stroke(line(sitter.at(u, MOUTH + 1), sitter.at(u * 1.05, MOUTH + length)), BLOOD, 1.9)
+    for u, length in ((side * 6.5, rng.uniform(7, 11)), (side * 3, rng.uniform(4, 7))):
+        canvas.stroke(line(face.point(u, MOUTH + 1), face.point(u * 1.05, MOUTH + length)), BLOOD, 1.9)
 
 
 CHARACTER = Character(
@@ -67,5 +67,5 @@ CHARACTER = Character(
         "zombified person",
         "undead creature",
     ),
-    look,
+    appearance,
 )

@@ -1,1 +1,1 @@
-"""The parts of a portrait, each a function that paints a sitter on a canvas."""
+"""The parts of a portrait; each function draws one part of a face on a canvas."""

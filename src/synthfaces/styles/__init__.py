@@ -1,4 +1,4 @@
-"""Styles: filters that repaint a portrait in another medium or mood, one file a style."""
+"""Styles: image filters that repaint a portrait in another medium or mood, one per file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells: areas of one colour that follow the drawing, for glass and tiles."""
+"""Superpixels: areas of one colour that follow the edges of a picture, for glass and tiles."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ Labels = NDArray[np.intp]
 
 
 def superpixels(picture: Image, cell: int, compactness: float, rounds: int = 2) -> Labels:
-    """Cut a picture into cells of about ``cell`` pixels across which bend along its edges.
+    """Segment a picture into superpixels of about ``cell`` × ``cell`` pixels that follow its edges.
 
-    SLIC (Achanta et al. 2012), k-means over colour and place, with every pixel choosing among the nine
-    seeds of its neighbourhood. Seeds start on a fixed brick lattice, so that the cells of flat areas are the
-    same in all pictures.
+    SLIC (Achanta et al. 2012): k-means over colour and position, in which each pixel considers the nine
+    nearest seeds. Seeds start on a fixed brick lattice, so flat areas have the same cells in all pictures.
 
     Args:
         picture: (S, S, 3) in [0, 1].
-        cell: distance of the seeds in pixels.
-        compactness: weight of place against colour; higher gives rounder cells.
-        rounds: number of k-means rounds.
+        cell: distance between seeds in pixels.
+        compactness: weight of position against colour; larger values give rounder cells.
+        rounds: number of k-means iterations.
 
-    Returns: the cell of each pixel, (S, S) integers; not every number need occur.
+    Returns: the label of each pixel, (S, S) integers; some labels may be unused.
     """
     size = picture.shape[0]
     count = -(-size // cell)
@@ -42,7 +41,7 @@ def superpixels(picture: Image, cell: int, compactness: float, rounds: int = 2) 
 
 
 def _nearest(pixels: Image, seeds: Image, cell: int) -> Labels:
-    """Nearest of the nine seeds (n, n, 5) around each pixel (S, S, 5)."""
+    """Assign each pixel (S, S, 5) to the nearest of the nine seeds (n, n, 5) around it."""
     size, count = len(pixels), len(seeds)
     pad = count * cell - size
     blocks = np.pad(pixels, ((0, pad), (0, pad), (0, 0)), mode="edge").transpose(2, 0, 1)
@@ -64,7 +63,7 @@ def _nearest(pixels: Image, seeds: Image, cell: int) -> Labels:
 
 
 def means(pixels: Image, labels: Labels, count: int) -> Image:
-    """Mean of each cell: pixels (S, S, C) and labels (S, S) give (count, C); empty cells give zeros."""
+    """Average pixels (S, S, C) over labels (S, S), giving (count, C); zeros for unused labels."""
     flat = labels.ravel()
     population = np.maximum(np.bincount(flat, minlength=count), 1)
     sums = [np.bincount(flat, pixels[..., c].ravel(), count) for c in range(pixels.shape[-1])]
@@ -72,12 +71,12 @@ def means(pixels: Image, labels: Labels, count: int) -> Image:
 
 
 def borders(labels: Labels, colors: Image | None = None) -> Image:
-    """Lines of one pixel, (S, S): 1 where the right or lower neighbour lies in another cell.
+    """Return the borders of cells, (S, S): 1 where the right or lower neighbour has another label.
 
-    With the cells' ``colors`` (count, 3) a line has the largest channel difference of its two cells instead.
+    With the cells' ``colors`` (count, 3), a border has the largest channel difference of its two cells.
     """
     line = np.zeros(labels.shape, np.float32)
-    # Transposed views: the second pass writes the vertical lines into the same array.
+    # The second pass writes vertical borders into the same array, through transposed views.
     for area, cells in ((line, labels), (line.T, labels.T)):
         here, below = cells[:-1], cells[1:]
         step = here != below if colors is None else np.abs(colors[here] - colors[below]).max(-1)

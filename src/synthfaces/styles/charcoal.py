@@ -1,4 +1,4 @@
-"""Charcoal: smudged black on off-white paper with the paper's tooth showing."""
+"""Charcoal: smudged black on rough off-white paper."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     """See a portrait by its heat; see `Style.apply`."""
     soft = blur(picture, 0.8)
     tone = luminance(soft)
-    # Skin of every tone is warmer in hue than most backdrops: red over blue stands for heat.
+    # Skin of any tone is warmer in hue than most backgrounds, so the ratio of red to blue stands for heat.
     warmth = (soft[..., 0] - soft[..., 2]) / (soft[..., 0] + soft[..., 2] + 0.1)
     brightness = np.minimum(tone * exposure(tone, skin=0.72), 1.0)
     heat = 0.75 * brightness + 0.55 * smoothstep(warmth, -0.3, 0.5) - 0.2

@@ -1,4 +1,4 @@
-"""Ink: pure black line and fill on white, half tones hatched."""
+"""Ink: black lines and areas on white, with hatched midtones."""
 
 from __future__ import annotations
 

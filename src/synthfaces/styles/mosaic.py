@@ -1,4 +1,4 @@
-"""Mosaic: small stones that follow the drawing, set in pale grout."""
+"""Mosaic: small stones that follow edges, set in pale grout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Night: day for night, a face in blue moonlight."""
+"""Night: a face in blue moonlight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     size = len(tone)
     gain = exposure(tone, skin=0.70) ** 0.7
     moonlit = smoothstep(tone * gain, 0.05, 1.1)
-    # Eyes adapted to the dark see tones more than colours, and blue best (Purkinje).
+    # Dark-adapted eyes hardly see colours, and are most sensitive to blue (Purkinje effect).
     blue = paint(moonlit, (0.005, 0.01, 0.05), (0.55, 0.72, 1.0))
     colour = saturate(picture * gain, 0.9) * np.array([0.16, 0.24, 0.50], np.float32)
     dusk = 1.0 - 0.55 * smoothstep(radius(size), 0.45, 1.25)

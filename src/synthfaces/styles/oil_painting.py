@@ -1,4 +1,4 @@
-"""Oil: warm, saturated dabs whose bristle marks follow the form."""
+"""Oil painting: warm, saturated dabs with brush marks along the contours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAB = 5
 def apply(picture: Image, rng: np.random.Generator) -> Image:
     """Paint a portrait in oil; see `Style.apply`."""
     tone = luminance(picture)
-    # Broad dabs, and a fine brush for eyes, mouth and glasses.
+    # Broad dabs, but a fine brush for eyes, mouth and glasses.
     fine = smoothstep(np.abs(local_contrast(tone, 5.0) - 1.0), 0.10, 0.30)
     paint = saturate(mix(_kuwahara(picture), picture, fine), 1.4)
     dabs = grain(len(tone), (5.0, 2.0), 35.0, layer=9)
@@ -36,25 +36,25 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
 
 
 def _kuwahara(picture: Image) -> Image:
-    """Kuwahara filter: each pixel takes the mean of the calmest of the four windows that touch it."""
+    """Kuwahara filter: each pixel takes the mean of the window with the lowest variance, of four."""
     tone = luminance(picture)
     stack = np.concatenate([picture, tone[..., None], (tone * tone)[..., None]], -1)
     stack = ndimage.uniform_filter(stack, (_DAB, _DAB, 1), mode="nearest")
-    mean, unrest = stack[..., :3], stack[..., 4] - stack[..., 3] ** 2
+    mean, variance = stack[..., :3], stack[..., 4] - stack[..., 3] ** 2
     shift = _DAB // 2
     windows = [(dy, dx) for dy in (-shift, shift) for dx in (-shift, shift)]
-    calmest = np.argmin([np.roll(unrest, window, (0, 1)) for window in windows], 0)
+    smoothest = np.argmin([np.roll(variance, window, (0, 1)) for window in windows], 0)
     result = np.empty_like(picture)
     for index, window in enumerate(windows):
-        here = calmest == index
+        here = smoothest == index
         result[here] = np.roll(mean, window, (0, 1))[here]
     return result
 
 
 def _bristles(tone: Image) -> Image:
-    """Brush marks along the contours: each pixel takes one of four slanted textures."""
+    """Brush marks along the contours: each pixel takes the texture of the nearest of four directions."""
     down, right = np.gradient(blur(tone, 2.0))
-    # The structure tensor's double angle, smoothed: opposite gradients agree on one direction of the brush.
+    # Smoothing the doubled angle, as in a structure tensor, lets opposite gradients agree.
     double = blur(right * right - down * down, 3.0), blur(2.0 * right * down, 3.0)
     along = 90.0 - np.rad2deg(np.arctan2(double[1], double[0])) / 2.0
     nearest = np.round(along / 45.0).astype(int) % 4

@@ -1,4 +1,4 @@
-"""Soft pastel: chalky strokes in light, full colours on a warm grey paper whose tooth shows through."""
+"""Soft pastel: chalky strokes in light, saturated colours on rough warm grey paper."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     """Draw a portrait in pastel; see `Style.apply`."""
     size = len(picture)
     chalk: Image = ndimage.median_filter(picture, size=(3, 3, 1))
-    # Chalk is opaque and pale: dark colours gain light, and all of them strength.
+    # Chalk is opaque and pale: lighten dark colours, and saturate all of them.
     chalk = saturate(np.power(blur(chalk, 0.8), 0.72), 1.45)
     details = smoothstep(local_contrast(luminance(picture), 4.0), 0.85, 0.4)
     chalk = mix(chalk, np.array([0.20, 0.14, 0.16], np.float32), 0.75 * details)
     strokes = grain(size, (5.0, 0.9), angle=52.0, layer=11)
     chalk = chalk * (1.0 + 0.07 * strokes[..., None])
-    # The paper shows between the strokes: everywhere around the sitter, hardly on the face.
+    # The paper shows between the strokes, less so on the face.
     pressure = 2.2 - 2.4 * smoothstep(radius(size), 0.45, 1.2) + 0.05 * float(rng.standard_normal())
     tooth = 0.6 * grain(size, (0.8, 0.8), layer=12) + strokes
     bare = smoothstep(tooth - pressure, -0.4, 0.6) * (1.0 - 0.6 * details)

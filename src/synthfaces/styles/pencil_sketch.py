@@ -1,4 +1,4 @@
-"""Graphite on white paper: outlines, dark eyes, hair shaded with slanting strokes."""
+"""Pencil sketch: graphite outlines on white paper, shaded with slanted strokes."""
 
 from __future__ import annotations
 

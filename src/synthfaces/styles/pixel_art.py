@@ -35,7 +35,7 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     blocks = crisp.reshape(count, _BLOCK, count, _BLOCK, 3).mean((1, 3))
     edge = outlines(picture, 1.2).reshape(count, _BLOCK, count, _BLOCK).mean((1, 3))
     blocks = saturate(blocks, 1.25) * (1.0 - 0.45 * smoothstep(edge, 0.45, 1.0))[..., None]
-    # |b - p|² = |b|² - 2 b·p + |p|², and |b|² is the same for every p. The eye minds green most.
+    # |b - p|² = |b|² - 2 b·p + |p|², where |b|² is the same for every p. The eye is most sensitive to green.
     weighted = _PALETTE * np.array([0.9, 1.4, 0.7], np.float32)
     nearest = ((weighted * _PALETTE).sum(-1) - 2.0 * blocks @ weighted.T).argmin(-1)
     return finish(_PALETTE[nearest].repeat(_BLOCK, 0).repeat(_BLOCK, 1))

@@ -1,4 +1,4 @@
-"""Pop art: a screen print in a few flat, loud inks."""
+"""Pop art: a screen print in a few flat, vivid inks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from synthfaces.styles.style import Image, Style
 from synthfaces.styles.tones import blur, exposure, finish, local_contrast, luminance, outlines, smoothstep
 
-# From shadow to light, in order of luminance.
+# From dark to light.
 _INKS = np.array(
     [[0.10, 0.04, 0.28], [0.82, 0.05, 0.45], [1.0, 0.45, 0.15], [1.0, 0.84, 0.15], [0.55, 0.93, 0.92]],
     np.float32,
 )
-# The tone from which on each further ink is used.
+# The tones at which the inks change.
 _STEPS = (0.30, 0.52, 0.72, 0.98)
 
 

@@ -1,4 +1,4 @@
-"""Sepia: a faded old photograph, brown on cream, dark in the corners."""
+"""Sepia: a faded old photograph, brown on cream, with dark corners."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ def apply(picture: Image, rng: np.random.Generator) -> Image:
     """Set a portrait in stained glass; see `Style.apply`."""
     size = len(picture)
     tone = luminance(picture)
-    # Cut at half size: quicker, and leads come out two pixels wide.
+    # Segmented at half size, which is faster and makes the leads two pixels wide.
     half = blur(picture, 1.0).reshape(size // 2, 2, size // 2, 2, 3).mean((1, 3))
     labels = superpixels(half, cell=7, compactness=0.5)
     count = int(labels.max()) + 1
     panes = means(half * (0.5 + 0.5 * exposure(tone, skin=0.62)), labels, count)
     panes = saturate(panes[None], 2.1)[0] + 0.03 * rng.standard_normal((count, 1), np.float32)
-    # Leads between panes of one colour are thin, so that a face is not lost behind bars.
+    # Leads between panes of similar colour are thin, so that they do not hide the face.
     lead = borders(labels, panes)
     lead = np.where(lead > 0, 0.45 + 0.55 * smoothstep(lead, 0.05, 0.35), np.float32(0.0))
     glow = 1.25 - 0.5 * blur(lead, 1.2)

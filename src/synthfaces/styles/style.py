@@ -1,4 +1,4 @@
-"""What a style is: a name, the words people use for it, and a filter that repaints a portrait."""
+"""What defines a style: a name, phrases for it, and an image filter."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Filter = Callable[[Image, np.random.Generator], Image]
 
 @dataclass(frozen=True)
 class Style:
-    """A repainting of portraits, made for pictures of 128 px that are later reduced to 64 px.
+    """An image filter for portraits of 128 px that are later downsampled to 64 px.
 
     Attributes:
         name: identifier, such as ``pencil_sketch``.
-        family: ``media`` (another material) or ``mood`` (another light, lens or print).
-        phrases: noun phrases that name it in captions, the most usual first.
+        family: ``media`` (a drawing or painting technique) or ``mood`` (a lighting, camera or print effect).
+        phrases: noun phrases that name it in captions, the most common first.
         apply: ``apply(picture, rng)`` takes and returns float32 (S, S, 3) in [0, 1]. It keeps the geometry,
-            does not change its argument, and depends on nothing but the picture and the rng's state.
-        keeps_colors: whether hair and eyes can still be told by their colour.
+            does not modify its argument, and depends only on the picture and the state of the rng.
+        keeps_colors: whether hair and eyes keep recognisable colours.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What is trained: for each set of numbers a function that makes the zero domain of a generator."""
+"""Parameterizations: which parameters of a domain are trained, from the domain vector to all weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "stylespace_rgb",
 ]
 
-# Relative learning rates: what the papers train each with, over the 0.1 of the domain vector.
+# Relative learning rates: those of the papers, divided by the 0.1 of the domain vector.
 PARAMETERIZATIONS: dict[str, Parameterization] = {
     "modulation": Parameterization(modulation),
     "modulation+rgb": Parameterization(modulation_rgb),
@@ -50,9 +50,9 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
 
 
 def find_parameterization(name: str) -> Parameterization:
-    """Find a parameterization by its name; those of low rank may carry another rank, as in "lora:16".
+    """Look up a parameterization by name; low-rank ones accept another rank, as in "lora:16".
 
-    Raises: InputError if the name is unknown, and lists the known ones, or if the rank is none.
+    Raises: InputError if the name is unknown or the rank is invalid.
     """
     base, colon, rank = name.partition(":")
     if base not in PARAMETERIZATIONS:
@@ -68,11 +68,14 @@ def find_parameterization(name: str) -> Parameterization:
 
 
 def create_domain(name: str, generator: Generator) -> Domain:
-    """Make the zero domain of a parameterization by its name.
+    """Create the initial domain of a parameterization, which does not change the generator's images.
 
-    Returns: numbers that require gradients, float32, on the generator's device; the generator itself, as far
-        as pictures go.
+    Args:
+        name: as for `find_parameterization`.
+        generator: the generator to adapt.
 
-    Raises: InputError if the name is unknown; it lists the known ones.
+    Returns: parameters that require gradients, float32, on the generator's device.
+
+    Raises: InputError if the name is unknown.
     """
     return find_parameterization(name).zero(generator)

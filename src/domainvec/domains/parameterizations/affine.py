@@ -1,7 +1,7 @@
-"""The affine layers that make styles of w, alone and with an offset of the kernels of one block.
+"""The affine layers that map w to styles, alone or together with the kernels of one block.
 
-StyleDomain (Alanov et al. 2023), arXiv:2212.10229, section 4. At 1024 px: affine 4,662,144 numbers, affine+
-5,187,968, affine-light+ of rank 5 637,824.
+StyleDomain (Alanov et al. 2023), arXiv:2212.10229, section 4. At 1024 px, affine has 4,662,144 parameters,
+affine+ 5,187,968, and affine-light+ of rank 5 has 637,824.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from domainvec.domains.domain import Domain
-from domainvec.domains.parameterizations.factors import factors
+from domainvec.domains.parameterizations.initialization import low_rank_factors
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
@@ -21,7 +21,7 @@ _BLOCK = 64  # pixels
 
 
 def affine(generator: Generator) -> Domain:
-    """Make a change of the affine layers of all convolutions and ToRGB layers, weights and biases.
+    """Create a change of the affine layers of all convolutions and ToRGB layers, weights and biases.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
@@ -29,10 +29,10 @@ def affine(generator: Generator) -> Domain:
 
 
 def affine_plus(generator: Generator) -> Domain:
-    """Make a change of the affine layers and of the 64 px block: W_oik + δ_oi for its kernels.
+    """Create a change of the affine layers and of the kernels of the 64 px block: W_oik + δ_oi.
 
-    The block's two convolutions and its ToRGB get one number for each pair of channels, whatever the kernel's
-    size. A generator of fewer pixels gets them in its last block.
+    Each pair of channels of the block's two convolutions and its ToRGB layer has one parameter, shared by all
+    kernel positions. Smaller generators use their last block.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
@@ -40,17 +40,17 @@ def affine_plus(generator: Generator) -> Domain:
 
 
 def affine_light_plus(generator: Generator, rank: int = 5) -> Domain:
-    """Make a change of low rank of the affine layers' weights, and that of the 64 px block as in affine+.
+    """Create a low-rank change of the affine layers' weights, and a change of one block as in affine+.
 
     Args:
-        generator: whose styles and kernels are to change.
-        rank: of the changes; their biases stay.
+        generator: the generator to adapt.
+        rank: of the changes; biases are not changed.
 
-    Returns: a domain that changes nothing yet, its numbers requiring gradients, float32, on the generator's
-        device. Of each pair of factors, the second is drawn from a fixed seed.
+    Returns: parameters that require gradients, float32, on the generator's device. The first factor of each
+        pair is zero, the second is random with a fixed seed.
     """
     weights = {
-        name: factors(name, weight, rank)
+        name: low_rank_factors(name, weight, rank)
         for name, weight in generator.synthesis.named_parameters()
         if name.endswith("affine.weight")
     }
@@ -66,7 +66,7 @@ def _affine_changes(generator: Generator) -> dict[str, Tensor]:
 
 
 def _block_changes(generator: Generator) -> dict[str, Tensor]:
-    block = min(_BLOCK, generator.resolution).bit_length() - 3  # 0 is that of 4 px, with one convolution
+    block = min(_BLOCK, generator.resolution).bit_length() - 3  # block 0, of 4 px, has a single convolution
     convs = (2 * block - 1, 2 * block) if block else (0,)
     names = [*(f"convs.{j}.weight" for j in convs), f"to_rgbs.{block}.weight"]
     parameters = [generator.synthesis.get_parameter(name) for name in names]

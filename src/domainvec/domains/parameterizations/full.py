@@ -1,7 +1,7 @@
-"""All weights of the synthesis network: 28,268,812 numbers at 1024 px.
+"""Full fine-tuning of the synthesis network: 28,268,812 parameters at 1024 px.
 
-StyleGAN-NADA (Gal et al. 2022), arXiv:2108.00946, fine-tunes them. The mapping network is left as it is: it
-makes the difference to the 30,370,060 weights of the whole generator.
+As in StyleGAN-NADA (Gal et al. 2022), arXiv:2108.00946. The mapping network is not changed; it has the rest
+of the generator's 30,370,060 parameters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def full(generator: Generator) -> Domain:
-    """Make a change of every parameter of the synthesis network; the noise maps are none.
+    """Create a change of every parameter of the synthesis network; noise maps are buffers and stay.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """

@@ -1,4 +1,4 @@
-"""The domain vector, alone and with colours: 6,048 and 9,115 numbers at 1024 px (FFHQ, config-f).
+"""The domain vector, with and without ToRGB layers: 9,115 and 6,048 parameters at 1024 px (FFHQ, config-f).
 
 HyperDomainNet (Alanov et al. 2022), arXiv:2210.08884, section 3.
 """
@@ -7,33 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from domainvec.domains.domain import Domain
+from domainvec.domains.parameterizations.initialization import zeros
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
 
 def modulation(generator: Generator) -> Domain:
-    """Make the domain vector of the paper: an offset for each input channel of each 3×3 convolution.
+    """Create the domain vector of the paper: an offset for each input channel of each 3×3 convolution.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
-    device = next(generator.parameters()).device
-    return Domain([torch.zeros(width, device=device) for width in generator.conv_channels]).requires_grad_()
+    return Domain(zeros(generator, generator.conv_channels)).requires_grad_()
 
 
 def modulation_rgb(generator: Generator) -> Domain:
-    """Make the domain vector with offsets for the ToRGB layers, too, and an addition to their bias.
+    """Create the domain vector extended by offsets of the ToRGB layers and of their biases.
 
-    The colours of a domain are then reached directly, not through the last features.
+    These let a domain change colours directly, not only through the features.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
-    device = next(generator.parameters()).device
     return Domain(
-        [torch.zeros(width, device=device) for width in generator.conv_channels],
-        rgb_offsets=[torch.zeros(width, device=device) for width in generator.rgb_channels],
-        rgb_bias=[torch.zeros(3, device=device) for _ in generator.rgb_channels],
+        zeros(generator, generator.conv_channels),
+        rgb_offsets=zeros(generator, generator.rgb_channels),
+        rgb_bias=zeros(generator, [3] * len(generator.rgb_channels)),
     ).requires_grad_()

@@ -1,4 +1,4 @@
-"""What every parameterization is."""
+"""What defines a parameterization."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _unchanged(domain: Domain) -> Domain:
 
 @dataclass(frozen=True)
 class Parameterization:
-    """A set of numbers to train.
+    """A set of parameters to train.
 
     Args:
-        create: makes its zero domain for a generator, given the rank as `rank=` if it has one.
-        finish: what becomes of the domain when it is trained.
-        rank: of its factors, or None if it has none.
-        relative_learning_rate: what suits it, over what suits the domain vector.
+        create: creates the initial domain of a generator; takes `rank=` if the parameterization has one.
+        finish: post-processes the trained domain.
+        rank: of low-rank changes; None if there are none.
+        relative_learning_rate: factor on the learning rate of the domain vector.
     """
 
     create: Callable[..., Domain]
@@ -33,6 +33,6 @@ class Parameterization:
     relative_learning_rate: float = 1.0
 
     def zero(self, generator: Generator) -> Domain:
-        """Make the domain that changes nothing, its numbers requiring gradients."""
+        """Create the initial domain, which changes nothing; its parameters require gradients."""
         rank = {} if self.rank is None else {"rank": self.rank}
         return self.create(generator, **rank).requires_grad_()

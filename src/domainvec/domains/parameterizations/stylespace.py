@@ -1,7 +1,7 @@
-"""A shift of the styles: 6,048 numbers at 1024 px, 9,088 with ToRGB, 1,210 when sparse.
+"""Shifts of the styles: 6,048 parameters at 1024 px, 9,088 with ToRGB layers, 1,210 when sparse.
 
-StyleDomain (Alanov et al. 2023), arXiv:2212.10229, section 4. The shift is added to what the affine layers
-make of w, so that the demodulation sees it, unlike the offsets of a domain vector.
+StyleDomain (Alanov et al. 2023), arXiv:2212.10229, section 4. A shift is added to the output of an affine
+layer, so demodulation sees it, unlike the offsets of a domain vector.
 """
 
 from __future__ import annotations
@@ -12,39 +12,35 @@ from typing import TYPE_CHECKING
 import torch
 
 from domainvec.domains.domain import Domain
+from domainvec.domains.parameterizations.initialization import zeros
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
-KEPT_SHARE = 0.2
-
 
 def stylespace(generator: Generator) -> Domain:
-    """Make a shift of the style of each 3×3 convolution.
+    """Create a shift of the style of each 3×3 convolution.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
-    device = next(generator.parameters()).device
-    shifts = [torch.zeros(width, device=device) for width in generator.conv_channels]
-    return Domain(shifts=shifts).requires_grad_()
+    return Domain(shifts=zeros(generator, generator.conv_channels)).requires_grad_()
 
 
 def stylespace_rgb(generator: Generator) -> Domain:
-    """Make a shift of all styles, those of the ToRGB layers, too.
+    """Create a shift of all styles, including those of the ToRGB layers.
 
     Returns: zeros that require gradients, float32, on the generator's device.
     """
-    device = next(generator.parameters()).device
     return Domain(
-        shifts=[torch.zeros(width, device=device) for width in generator.conv_channels],
-        rgb_shifts=[torch.zeros(width, device=device) for width in generator.rgb_channels],
+        shifts=zeros(generator, generator.conv_channels),
+        rgb_shifts=zeros(generator, generator.rgb_channels),
     ).requires_grad_()
 
 
-def keep_largest(domain: Domain, share: float = KEPT_SHARE) -> Domain:
-    """Keep a share of a domain's numbers, those of the largest magnitude; the rest becomes zero.
+def keep_largest(domain: Domain, share: float = 0.2) -> Domain:
+    """Prune a domain: keep the given share of its parameters, by magnitude, and set the rest to zero.
 
-    A fifth of a style shift is enough (StyleDomain, section 4), and its file is that much smaller.
+    A fifth of a style shift suffices (StyleDomain, section 4), and makes for a much smaller file.
 
     Args:
         domain: a single domain.

@@ -1,48 +1,48 @@
-"""The wall, the shoulders, and the bare head with its ears."""
+"""The background, the shoulders, and the bare head with its ears."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synthfaces.appearance import BLACK, WHITE
 from synthfaces.attributes import Color, mix
 from synthfaces.canvas import Canvas, Point, blob, box, line, linear, oval, radial, shape
-from synthfaces.looks import BLACK, WHITE
-from synthfaces.sitter import SIDES, TOP, Sitter
+from synthfaces.geometry import SIDES, TOP, FaceGeometry
 
 if TYPE_CHECKING:
     import skia
 
 
-def background(canvas: Canvas, sitter: Sitter) -> None:
-    """A wall, lighter where the light comes from."""
-    color, everywhere = sitter.look.background, box(0, 0, 100, 100)
+def paint_background(canvas: Canvas, face: FaceGeometry) -> None:
+    """Draw a plain background, brighter on the side of the light."""
+    color, everywhere = face.appearance.background, box(0, 0, 100, 100)
     canvas.fill(everywhere, color)
-    if not sitter.look.flat:
-        glow = (50 + 30 * sitter.attributes.light, 28.0)
+    if not face.appearance.flat:
+        glow = (50 + 30 * face.attributes.light, 28.0)
         stops = ((mix(color, WHITE, 0.26), 1.0), (color, 1.0), (mix(color, BLACK, 0.3), 1.0))
         canvas.fill(everywhere, radial(glow, 88, *stops))
 
 
-def body(canvas: Canvas, sitter: Sitter) -> None:
-    """Shoulders, the clothes and the neck."""
-    look, a, center = sitter.look, sitter.attributes, sitter.center
+def paint_body(canvas: Canvas, face: FaceGeometry) -> None:
+    """Draw the shoulders, the clothes and the neck."""
+    look, a, center = face.appearance, face.attributes, face.center
     cloth, light = look.clothes, a.light
     slope, reach = (4.0, 41.0) if a.is_woman else (1.5, 47.0)
-    neck = sitter.width * (0.44 if a.is_woman else 0.56)
+    neck = face.width * (0.44 if a.is_woman else 0.56)
     collar = [(0, 86), (neck, 86), (neck + 5, 88.5)]
     shoulder = [(reach - 12, 90 + slope), (reach, 97 + slope), (reach + 4, 125)]
-    torso = shape(sitter.mirrored([*collar, *shoulder]))
-    canvas.shaded(torso, cloth, lit_across(cloth, light, 46.0))
-    throat = sitter.mirrored([(neck, 66), (neck, 84), (neck + 3.5, 89), (neck - 2, 96), (0, 98.5)])
+    torso = shape(face.mirrored([*collar, *shoulder]))
+    canvas.shade(torso, cloth, horizontal_shading(cloth, light, 46.0))
+    throat = face.mirrored([(neck, 66), (neck, 84), (neck + 3.5, 89), (neck - 2, 96), (0, 98.5)])
     neck_path = shape(throat)
     skin = mix(look.skin, look.skin_shadow, 0.25)
     left, right = (mix(skin, look.skin_shadow, 0.25 + 0.25 * side * light) for side in (1, -1))
-    canvas.shaded(neck_path, skin, linear((center - 14, 80), (center + 14, 80), (left, 1), (right, 1)))
-    with canvas.clipped(neck_path):
-        shadow = oval(center + 1.5 * a.yaw, sitter.chin - 7, sitter.jaw * 0.95, 15)
-        canvas.soft(shadow, look.skin_shadow, alpha=0.75, blur=2.5)
+    canvas.shade(neck_path, skin, linear((center - 14, 80), (center + 14, 80), (left, 1), (right, 1)))
+    with canvas.clip(neck_path):
+        shadow = oval(center + 1.5 * a.yaw, face.chin - 7, face.jaw * 0.95, 15)
+        canvas.fill_soft(shadow, look.skin_shadow, alpha=0.75, blur=2.5)
     if a.collar == "round":
-        rim = line(*sitter.mirrored([(neck + 5.2, 87), (neck + 1.8, 95), (0, 98.8)]))
+        rim = line(*face.mirrored([(neck + 5.2, 87), (neck + 1.8, 95), (0, 98.8)]))
         canvas.stroke(rim, mix(cloth, WHITE, 0.16), 3.4)
         canvas.ink(rim, 0.5)
         return
@@ -55,11 +55,11 @@ def body(canvas: Canvas, sitter: Sitter) -> None:
         canvas.stroke(flap, look.outline or mix(cloth, BLACK, 0.3), 0.7)
 
 
-def ears(canvas: Canvas, sitter: Sitter) -> None:
-    """Human ears; the one that the head turns away is narrower."""
-    look, a = sitter.look, sitter.attributes
+def paint_ears(canvas: Canvas, face: FaceGeometry) -> None:
+    """Draw human ears; the ear on the far side of a turned head is narrower."""
+    look, a = face.appearance, face.attributes
     for side in SIDES:
-        x, y = ear_position(sitter, side)
+        x, y = ear_position(face, side)
         reach = 4.6 - 1.6 * side * a.yaw
         rim = [(x - side * 3, y - 6), (x + side * reach * 0.6, y - 7.2), (x + side * reach, y - 3)]
         lobe = [(x + side * reach * 0.72, y + 3.5), (x, y + 7.6), (x - side * 3, y + 6)]
@@ -68,33 +68,33 @@ def ears(canvas: Canvas, sitter: Sitter) -> None:
         skin = mix(look.skin_shadow, look.skin, 0.62 + 0.38 * lit)
         canvas.fill(ear, skin)
         hollow = oval(x + side * reach * 0.3, y - 0.8, reach * 0.38, 4)
-        canvas.soft(hollow, look.skin_shadow, alpha=0.55, blur=0.8)
+        canvas.fill_soft(hollow, look.skin_shadow, alpha=0.55, blur=0.8)
         canvas.ink(ear)
 
 
-def ear_position(sitter: Sitter, side: float) -> Point:
-    """Where the ear meets the head; it nods half as far as the face."""
-    x = sitter.center + side * (sitter.width - 0.6) - 0.8 * sitter.attributes.yaw
-    return x, sitter.y(51.5) * 0.5 + 25.75
+def ear_position(face: FaceGeometry, side: float) -> Point:
+    """Return where an ear joins the head; it follows half of the head's nod."""
+    x = face.center + side * (face.width - 0.6) - 0.8 * face.attributes.yaw
+    return x, face.y(51.5) * 0.5 + 25.75
 
 
-def head_outline(sitter: Sitter) -> skia.Path:
-    """The outline of the head without ears."""
-    w, jaw, chin, turn = sitter.width, sitter.jaw, sitter.chin, 1.8 * sitter.attributes.yaw
+def head_outline(face: FaceGeometry) -> skia.Path:
+    """Return the outline of the head without ears."""
+    w, jaw, chin, turn = face.width, face.jaw, face.chin, 1.8 * face.attributes.yaw
     right = [(0.0, TOP), (0.5 * w, TOP + 3), (0.87 * w, TOP + 14.5), (w, 43.0), (0.3 * jaw + 0.69 * w, 56.0)]
     low = [(0.9 * jaw, 67.0), (0.66 * jaw, chin - 6.5), (0.32 * jaw, chin - 0.9)]
-    c = sitter.center
+    c = face.center
     points = [(c + x, y) for x, y in right] + [(c + turn + x, y) for x, y in low]
     points += [(c + turn - x, y) for x, y in reversed(low)] + [(c - x, y) for x, y in reversed(right[1:])]
     return blob(points)
 
 
-def head(canvas: Canvas, sitter: Sitter, outline: skia.Path) -> None:
-    """The bare head, lit from one side and from above."""
-    look, light = sitter.look, sitter.attributes.light
+def paint_head(canvas: Canvas, face: FaceGeometry, outline: skia.Path) -> None:
+    """Draw the bare head, lit from the side and from above."""
+    look, light = face.appearance, face.attributes.light
     canvas.fill(outline, look.skin)
-    center, shade = sitter.center, look.skin_shadow
-    with canvas.clipped(outline):
+    center, shade = face.center, look.skin_shadow
+    with canvas.clip(outline):
         if look.flat:
             canvas.fill(oval(center - 30 * light, 60, 16, 44), shade, alpha=0.28 * abs(light))
             return
@@ -107,8 +107,8 @@ def head(canvas: Canvas, sitter: Sitter, outline: skia.Path) -> None:
         canvas.fill(outline, linear(*ends, (shade, 0.0), (shade, 0.0), (shade, 0.56 * abs(light))))
 
 
-def lit_across(color: Color, light: float, reach: float) -> skia.Shader:
-    """A gradient from left to right: brighter on the side of the light, darker on the other."""
+def horizontal_shading(color: Color, light: float, reach: float) -> skia.Shader:
+    """Return a horizontal gradient, brighter on the side of the light and darker on the other."""
 
     def tone(amount: float) -> Color:
         return mix(color, WHITE, 0.22 * amount) if amount > 0 else mix(color, BLACK, -0.36 * amount)

@@ -1,4 +1,4 @@
-"""The palette and the options of one drawing: what a character changes about a person."""
+"""Colours and drawing options of a portrait: everything that a character changes about a person."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from synthfaces.attributes import EYE_COLORS, FRAME_COLORS, Attributes, Color, m
 
 if TYPE_CHECKING:
     from synthfaces.canvas import Canvas
-    from synthfaces.sitter import Sitter
+    from synthfaces.geometry import FaceGeometry
 
-Paint = Callable[["Canvas", "Sitter"], None]
+Painter = Callable[["Canvas", "FaceGeometry"], None]
+"""Paints one part of a portrait."""
 
 WHITE: Color = (255.0, 255.0, 255.0)
 BLACK: Color = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Look:
-    """Colours and options of a portrait; ``natural`` gives those of the photo."""
+class Appearance:
+    """Colours and drawing options of a portrait. `natural_appearance` gives those of a photo."""
 
     skin: Color
     skin_shadow: Color
@@ -45,39 +46,40 @@ class Look:
     teeth: Color = (250.0, 247.0, 240.0)
     tongue: Color = (206.0, 100.0, 100.0)
     lens: tuple[Color, Color] = ((18.0, 18.0, 24.0), (70.0, 72.0, 84.0))
-    """Top and bottom of the lenses of sunglasses."""
+    """Top and bottom of sunglass lenses."""
     gold: Color = (206.0, 156.0, 52.0)
     gold_light: Color = (255.0, 244.0, 196.0)
-    ears: Paint | None = None
-    """This and the next four paint a part in place of the human one."""
-    nose: Paint | None = None
-    mouth: Paint | None = None
-    eyes: Paint | None = None
-    brows: Paint | None = None
+    ears: Painter | None = None
+    """Replaces the painter of human ears; likewise for the next four."""
+    nose: Painter | None = None
+    mouth: Painter | None = None
+    eyes: Painter | None = None
+    brows: Painter | None = None
     brow_scale: float = 1.0
     brow_lowering: float = 0.0
     jaw_scale: float = 1.0
     eye_scale: float = 1.0
     mouth_scale: float = 1.0
     outline: Color | None = None
-    """Ink around every shape; with it the shapes are flat, without soft shading."""
-    under_features: Paint | None = None
-    """Painted on the bare face, below eyes, nose and mouth."""
-    over_features: Paint | None = None
-    """Painted on the finished face, below hair, hat and glasses."""
-    over_all: Paint | None = None
+    """Colour of the outline around every shape. If set, shapes are flat, without shading."""
+    under_features: Painter | None = None
+    """Painted on the bare face, before eyes, nose and mouth."""
+    over_features: Painter | None = None
+    """Painted on the finished face, before hair, hat and glasses."""
+    overlay: Painter | None = None
+    """Painted last."""
 
     @property
     def flat(self) -> bool:
-        """Whether shapes have one colour each."""
+        """Whether each shape is filled with a single colour."""
         return self.outline is not None
 
 
-def natural(attributes: Attributes) -> Look:
-    """The look of a person in a photo."""
+def natural_appearance(attributes: Attributes) -> Appearance:
+    """Return the appearance of a person in a photo."""
     skin, hair = attributes.skin_color, attributes.hair_rgb
     grown = attributes.grown_hair_rgb
-    return Look(
+    return Appearance(
         skin=skin,
         skin_shadow=mix((skin[0] * 0.6, skin[1] * 0.46, skin[2] * 0.42), (70.0, 26.0, 20.0), 0.15),
         skin_light=mix(skin, (255.0, 244.0, 228.0), 0.38),
@@ -95,11 +97,11 @@ def natural(attributes: Attributes) -> Look:
     )
 
 
-def with_skin(look: Look, skin: Color, shadow: Color, light: Color) -> Look:
-    """The look with another skin, and lips of that skin."""
+def with_skin(look: Appearance, skin: Color, shadow: Color, light: Color) -> Appearance:
+    """Return a copy with another skin, and lips to match it."""
     lip = mix(mix(skin, shadow, 0.45), look.lip, 0.12)
     return replace(look, skin=skin, skin_shadow=shadow, skin_light=light, lip=lip)
 
 
-def nothing(canvas: Canvas, sitter: Sitter) -> None:
-    """Paints nothing: in place of a part that a character does not have."""
+def paint_nothing(canvas: Canvas, face: FaceGeometry) -> None:
+    """Painter of a part that a character does not have."""

@@ -1,4 +1,4 @@
-"""Known faces of a generator: inversion, pairs and their cache."""
+"""Latents of the same faces for a generator and the renderer: inversion, pairs and their cache."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import pytest
 import torch
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.evaluation import invert, pairs_for, true_drawings
-from domainvec.evaluation.truth import FACE_DIM, knows_faces
+from domainvec.evaluation import find_pairs, invert, render_faces
+from domainvec.evaluation.renderings import FACE_DIM, shares_face_latents
 from domainvec.seeds import latents
 from domainvec.stylegan2 import Generator, GeneratorConfig
 
 
 @pytest.fixture(scope="module")
-def taught():
-    """A generator whose z is as wide as a face."""
+def aligned():
+    """A generator with the latent size of the renderer."""
     torch.manual_seed(1)
     config = GeneratorConfig(resolution=16, z_dim=FACE_DIM, w_dim=16, mapping_layers=2, channels=(8, 8, 8))
     return Generator(config).requires_grad_(False).eval()
 
 
 @pytest.fixture
-def world(taught):
-    """A world that draws what the taught generator draws; it counts the faces."""
+def renderer(aligned):
+    """A renderer that agrees with the generator, and counts the faces."""
 
     def draw(z, domain, resolution):
         draw.drawn += len(z)
         with torch.no_grad():
-            return taught(z) if domain == "photo" else -taught(z)
+            return aligned(z) if domain == "photo" else -aligned(z)
 
     draw.drawn = 0
     return draw
 
 
-def test_inversion_finds_pictures_of_the_generator(tiny_generator, judge, normal):
+def test_inversion_reconstructs_images_of_the_generator(tiny_generator, judge, normal):
     w = tiny_generator.mapping(normal(3, 8))
     images = tiny_generator.synthesis(w)
     mean = tiny_generator.synthesis(
@@ -48,14 +48,14 @@ def test_inversion_finds_pictures_of_the_generator(tiny_generator, judge, normal
     assert error < 0.3 * at_start
 
 
-def test_inverted_pictures_do_not_influence_each_other(tiny_generator, normal):
+def test_images_are_inverted_independently(tiny_generator, normal):
     images = normal(2, 3, 16, 16)
     together = invert(tiny_generator, images, steps=3)
     alone = torch.cat([invert(tiny_generator, images[i : i + 1], steps=3) for i in range(2)])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
 
 
-def test_inversion_takes_pictures_of_another_size(tiny_generator, normal):
+def test_inversion_resamples_images(tiny_generator, normal):
     assert invert(tiny_generator, normal(2, 3, 8, 8), steps=1).shape == (2, tiny_generator.num_ws, 8)
 
 
@@ -66,79 +66,79 @@ def test_inversion_checks_its_arguments(tiny_generator, normal):
         invert(tiny_generator, normal(1, 3, 16, 16), steps=0)
 
 
-def test_a_taught_generator_knows_its_faces(taught, tiny_generator, world, tmp_path):
-    assert knows_faces(taught, world)
-    assert not knows_faces(tiny_generator, world)
-    assert not knows_faces(taught, lambda z, *_: world(z.roll(1, 0), "photo", 16))
-    pairs = pairs_for(taught, 7, 5, tmp_path, draw=world)
+def test_generators_that_share_latents_need_no_inversion(aligned, tiny_generator, renderer, tmp_path):
+    assert shares_face_latents(aligned, renderer)
+    assert not shares_face_latents(tiny_generator, renderer)
+    assert not shares_face_latents(aligned, lambda z, *_: renderer(z.roll(1, 0), "photo", 16))
+    pairs = find_pairs(aligned, 7, 5, tmp_path, renderer=renderer)
     torch.testing.assert_close(pairs.z, latents(range(7, 12), FACE_DIM))
-    torch.testing.assert_close(pairs.w, taught.mapping(pairs.z))
+    torch.testing.assert_close(pairs.w, aligned.mapping(pairs.z))
     assert len(pairs) == 5 and not list(tmp_path.iterdir())
 
 
-def test_other_generators_are_inverted_once(tiny_generator, world, tmp_path):
-    pairs = pairs_for(tiny_generator, 0, 18, tmp_path, steps=2, draw=world)
+def test_other_generators_are_inverted_once(tiny_generator, renderer, tmp_path):
+    pairs = find_pairs(tiny_generator, 0, 18, tmp_path, steps=2, renderer=renderer)
     assert pairs.w.shape == (18, tiny_generator.num_ws, 8)
     assert len(list(tmp_path.iterdir())) == 1
-    drawn = world.drawn
-    again = pairs_for(tiny_generator, 0, 18, tmp_path, steps=2, draw=world)
-    assert world.drawn - drawn == 1  # the face that tells whether the world is the same
+    drawn = renderer.drawn
+    again = find_pairs(tiny_generator, 0, 18, tmp_path, steps=2, renderer=renderer)
+    assert renderer.drawn - drawn == 1  # the face that tells whether the renderer is the same
     torch.testing.assert_close(again.w, pairs.w, rtol=0, atol=0)
-    fewer = pairs_for(tiny_generator, 0, 3, tmp_path, steps=2, draw=world)
+    fewer = find_pairs(tiny_generator, 0, 3, tmp_path, steps=2, renderer=renderer)
     torch.testing.assert_close(fewer.w, pairs.w[:3], rtol=0, atol=0)
-    more = pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=world)
+    more = find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=renderer)
     torch.testing.assert_close(more.w[:18], pairs.w, rtol=0, atol=0)
 
 
-def test_interrupted_inversion_goes_on(tiny_generator, world, tmp_path):
+def test_interrupted_inversions_resume(tiny_generator, renderer, tmp_path):
     def interrupted(z, domain, resolution):
-        if world.drawn > 10:
+        if renderer.drawn > 10:
             raise KeyboardInterrupt
-        return world(z, domain, resolution)
+        return renderer(z, domain, resolution)
 
     with pytest.raises(KeyboardInterrupt):
-        pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=interrupted)
+        find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=interrupted)
     assert len(list(tmp_path.iterdir())) == 1
-    drawn = world.drawn
-    resumed = pairs_for(tiny_generator, 0, 20, tmp_path, steps=2, draw=world)
-    assert world.drawn - drawn == 1 + 4
-    whole = pairs_for(tiny_generator, 0, 20, steps=2, draw=world)
+    drawn = renderer.drawn
+    resumed = find_pairs(tiny_generator, 0, 20, tmp_path, steps=2, renderer=renderer)
+    assert renderer.drawn - drawn == 1 + 4
+    whole = find_pairs(tiny_generator, 0, 20, steps=2, renderer=renderer)
     torch.testing.assert_close(resumed.w, whole.w)
 
 
-def test_another_world_is_inverted_anew(tiny_generator, world, tmp_path):
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=lambda *each: -world(*each))
-    pairs_for(tiny_generator, 5, 2, tmp_path, steps=1, draw=world)
+def test_other_renderers_are_inverted_again(tiny_generator, renderer, tmp_path):
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=renderer)
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=lambda *each: -renderer(*each))
+    find_pairs(tiny_generator, 5, 2, tmp_path, steps=1, renderer=renderer)
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_broken_caches_are_refused(tiny_generator, world, tmp_path):
-    pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+def test_broken_caches_are_refused(tiny_generator, renderer, tmp_path):
+    find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=renderer)
     (file,) = tmp_path.iterdir()
     file.write_bytes(b"<html>")
     with pytest.raises(CheckpointError, match=r"cannot be read: .*; delete it"):
-        pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+        find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=renderer)
     from safetensors.torch import save_file
 
     save_file({"w": torch.zeros(2, 3, 4)}, file)
     with pytest.raises(CheckpointError, match="does not hold latents of this generator"):
-        pairs_for(tiny_generator, 0, 2, tmp_path, steps=1, draw=world)
+        find_pairs(tiny_generator, 0, 2, tmp_path, steps=1, renderer=renderer)
 
 
-def test_numbers_are_checked(tiny_generator, world):
+def test_arguments_are_checked(tiny_generator, renderer):
     with pytest.raises(InputError, match="count is 0"):
-        pairs_for(tiny_generator, 0, 0, draw=world)
-    with pytest.raises(InputError, match=r"the world's faces are \(N, 64\)"):
-        true_drawings(torch.zeros(2, 8), "photo")
+        find_pairs(tiny_generator, 0, 0, renderer=renderer)
+    with pytest.raises(InputError, match=r"expected \(N, 64\)"):
+        render_faces(torch.zeros(2, 8), "photo")
 
 
-def test_true_drawings_are_the_worlds(normal):
+def test_render_faces_uses_synthfaces(normal):
     synthfaces = pytest.importorskip("synthfaces")
     z = normal(2, FACE_DIM)
-    drawings = true_drawings(z, "zombie", 32)
+    drawings = render_faces(z, "zombie", 32)
     assert drawings.shape == (2, 3, 32, 32)
-    torch.testing.assert_close(true_drawings(4 * z, "zombie", 32), drawings, rtol=0, atol=0)
+    torch.testing.assert_close(render_faces(4 * z, "zombie", 32), drawings, rtol=0, atol=0)
     face = synthfaces.Attributes.from_normal((z[0] / z[0].square().mean().sqrt()).double().numpy())
     expected = torch.from_numpy(synthfaces.draw(face, "zombie", 32)).permute(2, 0, 1) / 127.5 - 1
     torch.testing.assert_close(drawings[0], expected, rtol=0, atol=1e-6)
