@@ -81,7 +81,7 @@ def stop():
         # Between SIGSTOP and SIGCONT no step ends.
         for name in ("SIGSTOP", *names, "SIGCONT"):
             process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert "Traceback" not in err
         return process.returncode, err
 

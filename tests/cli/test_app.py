@@ -17,7 +17,7 @@ COMMANDS = ("adapt", "adapt-many", "generate", "mix", "info", "convert", "export
 
 def test_help_in_a_process(start):
     process = start("--help")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert all(f"  {command} " in out for command in COMMANDS)
     assert err == ""

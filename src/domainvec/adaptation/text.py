@@ -16,6 +16,7 @@ from domainvec.adaptation.target import Objective, Setting, Target
 from domainvec.checks import warn_caller
 from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.encoders.prompts import describe_unknown_words, require_known_words
+from domainvec.encoders.templates import require_prompt
 from domainvec.errors import InputError
 from domainvec.guidance.preservation import Preservation, Terms
 from domainvec.guidance.text import (
@@ -60,6 +61,8 @@ class Text(Target):
             if not given or not all(isinstance(text, str) and text.strip() for text in given):
                 told = given[0] if len(given) == 1 else given
                 raise InputError(f"{name} is {told!r}, expected a text")
+            for text in given:
+                require_prompt(text)
 
     @property
     def label(self) -> str:

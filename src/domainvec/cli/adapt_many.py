@@ -23,6 +23,7 @@ from domainvec.cli.arguments import (
     file_name,
     parse_steps,
 )
+from domainvec.encoders.templates import require_prompt
 from domainvec.errors import InputError
 from domainvec.text_files import read_lines
 
@@ -127,6 +128,8 @@ def _read(prompts: Path) -> list[str]:
     """
     try:
         texts = read_lines(prompts)
+        for text in texts:
+            require_prompt(text)
     except InputError as error:
         raise typer.BadParameter(str(error), param_hint="PROMPTS") from None
     named: dict[str, str] = {}
