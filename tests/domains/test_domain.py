@@ -254,3 +254,10 @@ def test_a_mix_of_two_generators_needs_allow_mismatch(generator) -> None:
 def test_repr() -> None:
     assert repr(make(1, target="a sketch")) == "Domain('a sketch', 48 parameters, offsets)"
     assert "2 × 85 parameters, offsets+rgb_offsets+rgb_bias" in repr(make(1, rgb=True, rows=2))
+
+
+def test_a_slice_of_a_stack_is_a_stack() -> None:
+    stack = Domain.stack([make(1, target="a"), make(2, target="b"), make(3, target="c")])
+    part = stack[1:]
+    assert part.batch_size == 2 and torch.equal(part[0].vector, make(2).vector)
+    assert part[1].metadata["target"] == "c"

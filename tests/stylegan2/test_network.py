@@ -238,3 +238,20 @@ def test_discriminator() -> None:
         discriminator(images[:, :, :8])
     with pytest.raises(ShapeError, match="multiple of the group size 4"):
         discriminator(torch.randn(6, 3, 16, 16))
+
+
+def test_images_are_drawn_in_batches_within_their_range(tiny_generator) -> None:
+    w = tiny_generator.mapping(
+        torch.randn(5, tiny_generator.z_dim, generator=torch.Generator().manual_seed(1))
+    )
+    one = Domain([torch.full((width,), 0.5) for width in tiny_generator.conv_channels])
+    stack = Domain.stack([k / 2 * one for k in range(5)])
+    for domain in (None, one, stack):
+        expected = tiny_generator.synthesis(w, domain).clamp(-1, 1)
+        images = tiny_generator.draw(w, domain, batch_size=2)
+        torch.testing.assert_close(images, expected)
+        assert not images.requires_grad and images.dtype == torch.float32
+    assert tiny_generator.draw(w, resolution=8).shape == (5, 3, 8, 8)
+    assert tiny_generator.draw(w[:0]).shape == (0, 3, tiny_generator.resolution, tiny_generator.resolution)
+    with pytest.raises(ShapeError):
+        tiny_generator.draw(w, Domain([torch.zeros(4)]))
