@@ -186,7 +186,7 @@ def test_a_term_of_preservation_of_ones_own(generator, encoder) -> None:
     before = mean_colour(generator)
     moved = [(mean_colour(generator, result.domain) - before).norm() for result in (kept, free)]
     assert moved[0] < 0.5 * moved[1]
-    with pytest.raises(dv.DomainVecError, match="mean_colour is -1.0; expected a finite number, 0 or more"):
+    with pytest.raises(dv.DomainVecError, match=r"mean_colour is -1\.0; expected a finite number"):
         WithMeanColour(mean_colour=-1.0)
 
 

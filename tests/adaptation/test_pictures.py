@@ -47,10 +47,10 @@ def test_colours_of_the_pictures_are_approached(generator, few) -> None:
         generator,
         [],
         target(few),
-        steps=60,
-        batch_size=8,
+        steps=25,
+        batch_size=4,
         parameterization="modulation+rgb",
-        learning_rate=0.05,
+        learning_rate=0.1,
     )
     z = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -215,16 +215,9 @@ def test_pictures_are_inverted_again_through_the_domain_and_resumed(tmp_path, ge
     again = target(few[:4], guidance=guidance, warmup_steps=1)
     whole = dv.adapt(generator, [], again, callback=told.append, **options)
     phases = [(progress.phase, progress.total) for progress in told]
-    training, inverting = ("training", 6), ("inverting", 5)
-    assert (
-        phases
-        == [("inverting", 6)] * 6
-        + [training] * 2
-        + [inverting] * 10
-        + [training]
-        + [inverting] * 10
-        + [training] * 3
-    )
+    inverted, anew = [("inverting", 3)] * 3, [("inverting", 5)] * 5
+    first, second, rest = ([("training", 6)] * count for count in (2, 1, 3))
+    assert phases == inverted + first + anew + second + anew + rest
     once = target(few[:4], guidance=replace(guidance, reinversions=0), warmup_steps=1)
     once = dv.adapt(generator, [], once, **options)
     same = [a["loss"] == b["loss"] for a, b in zip(whole.history, once.history, strict=True)]
