@@ -28,7 +28,7 @@ QUICK = {"steps": 5, "batch_size": 4, "parameterization": "modulation+rgb"}
 
 @pytest.fixture(autouse=True)
 def short_reinversions(monkeypatch) -> None:
-    monkeypatch.setattr(module, "REINVERSION", replace(module.REINVERSION, steps=5))
+    monkeypatch.setattr(module, "REINVERSION", replace(module.REINVERSION, steps=3))
 
 
 def target(pictures, *, new: bool = False, warmup_steps: int = 2, steps: int = 3, **options) -> dv.Pictures:
@@ -212,17 +212,17 @@ def test_pictures_are_inverted_again_through_the_domain_and_resumed(tmp_path, ge
     guidance = FewShotGuidance(pairs=10, reinversions=2)
     options = {**QUICK, "steps": 6, "learning_rate": 0.05}
     told = []
-    again = target(few[:4], guidance=guidance, warmup_steps=1)
+    again = target(few[:4], guidance=guidance, warmup_steps=1, steps=2)
     whole = dv.adapt(generator, [], again, callback=told.append, **options)
     phases = [(progress.phase, progress.total) for progress in told]
-    inverted, anew = [("inverting", 3)] * 3, [("inverting", 5)] * 5
+    inverted, anew = [("inverting", 2)] * 2, [("inverting", 3)] * 3
     first, second, rest = ([("training", 6)] * count for count in (2, 1, 3))
     assert phases == inverted + first + anew + second + anew + rest
-    once = target(few[:4], guidance=replace(guidance, reinversions=0), warmup_steps=1)
+    once = target(few[:4], guidance=replace(guidance, reinversions=0), warmup_steps=1, steps=2)
     once = dv.adapt(generator, [], once, **options)
     same = [a["loss"] == b["loss"] for a, b in zip(whole.history, once.history, strict=True)]
     assert same == [True, True, False, False, False, False]
-    for name, stop in (("before", kill_at(2)), ("between", kill_at(3)), ("inside", kill_at(4, "inverting"))):
+    for name, stop in (("before", kill_at(2)), ("between", kill_at(3)), ("inside", kill_at(3, "inverting"))):
         path = tmp_path / f"{name}.ckpt"
         with pytest.raises(Killed):
             dv.adapt(generator, [], again, callback=stop, checkpoint=path, **options)

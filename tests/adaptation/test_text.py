@@ -132,3 +132,20 @@ def test_a_text_needs_an_encoder_and_a_direction(generator, encoder) -> None:
             InputError, match=f"to the encoder toy-0 the target {named} and the source 'photo' are"
         ):
             dv.adapt(generator, encoder, dv.Text(*texts, source="photo"), **QUICK)
+
+
+def test_attributes_that_stay_are_read_in_every_view_and_encoder(generator) -> None:
+    encoders = [ToyEncoder(0), ToyEncoder(1)]
+    plain = dv.adapt(generator, encoders, "red", **QUICK)
+    kept = dv.adapt(generator, encoders, "red", keep=["glasses", "a scarf"], **QUICK)
+    first, other = (result.history[0] for result in (plain, kept))
+    assert other["terms"]["attributes"] > 0 and "attributes" not in first["terms"]
+    assert other["loss"] == pytest.approx(first["loss"] + 3 * other["terms"]["attributes"], rel=1e-5)
+    assert kept.domain.metadata["preservation"]["keep"] == ["glasses", "a scarf"]
+    assert not torch.equal(plain.domain.vector, kept.domain.vector)
+
+
+def test_attributes_are_read_by_texts(generator, encoder) -> None:
+    picture = dv.Picture(torch.zeros(3, 16, 16))
+    with pytest.raises(InputError, match=r"keep is \['glasses'\], but attributes are read by texts"):
+        dv.adapt(generator, encoder, picture, keep=["glasses"], **QUICK)

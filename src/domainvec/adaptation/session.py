@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,6 +73,7 @@ class Session:
         guidance: the losses towards a text, from which the other kinds of guidance follow; by default what
             suits the encoders.
         preservation: what is kept of the source images; by default what goes with the target's guidance.
+        keep: attributes that stay, such as ["glasses"], instead of those of the preservation; needs a text.
         checkpoint: a file that keeps where the session stands, every `checkpoint_every` steps and whenever
             the session is left before its end.
         checkpoint_every: in steps.
@@ -104,6 +105,7 @@ class Session:
         training: Training | None = None,
         guidance: Guidance | None = None,
         preservation: Preservation | None = None,
+        keep: Sequence[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 25,
         resume: bool = False,
@@ -118,19 +120,18 @@ class Session:
         self.generator, self.target = generator, target
         self.encoders = as_encoders(encoder)
         self.guidance = default_guidance(self.encoders) if guidance is None else guidance
-        self.preservation = preservation or target.preservation(self.guidance)
+        preservation = preservation or target.preservation(self.guidance)
+        self.preservation = preservation if keep is None else preservation.keeping(keep)
         training = training or Training.for_encoder(self.encoders, target, self.guidance)
         if target.full_size:
             training = _at_full_size(training, generator)
         self.training = training.resolve(generator, self.encoders)
-        self._check()
-        setting = Setting(
-            generator, self.encoders, self.guidance, self.training, torch.zeros(0, device=_device(generator))
-        )
+        nothing = torch.zeros(0, device=_device(generator))
+        setting = Setting(generator, self.encoders, self.guidance, self.training, nothing, self.preservation)
+        self._check(setting)
         about = self._describe(setting) | dict(metadata or {})
         self.learnable = DomainVector(generator, self.training, about)
-        setting = Setting(generator, self.encoders, self.guidance, self.training, self.learnable.start)
-        self.objective = WeightedObjectives(target, setting)
+        self.objective = WeightedObjectives(target, replace(setting, start=self.learnable.start))
         self.viewer = Viewer(self.encoders, self.guidance, self.objective.needs | self._own_needs())
         self.sources = SourceSide(generator, self.encoders, self.training, self.viewer)
         self.optimizer = torch.optim.Adam(
@@ -326,11 +327,15 @@ class Session:
             )
         return rules
 
-    def _check(self) -> None:
+    def _check(self, setting: Setting) -> None:
         """Raise InputError if a batch has fewer images than a term compares with each other."""
-        setting = Setting(self.generator, self.encoders, self.guidance, self.training, torch.zeros(0))
         for part in self.target.parts:
             part.check(setting)
+        if self.preservation.keep and not any(part.kind == "text" for part in self.target.parts):
+            raise InputError(
+                f"keep is {list(self.preservation.keep)}, but attributes are read by texts: add dv.Text(...) "
+                "to the target (--to)"
+            )
         if self.training.batch_size == 1 and self.preservation.compares_batch:
             raise InputError(
                 "batch_size is 1, but the in-domain angle and the luminance term compare the images of a "

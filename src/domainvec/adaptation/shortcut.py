@@ -31,6 +31,7 @@ def adapt(
     seed: int = 0,
     guidance: Guidance | None = None,
     preservation: Preservation | None = None,
+    keep: Sequence[str] | None = None,
     parameterization: str | None = None,
     layers: str | None = None,
     learning_rate: float | None = None,
@@ -66,6 +67,8 @@ def adapt(
         seed: of all random numbers, from 0 to 2**63 - 1.
         guidance: the losses towards a text; see `Session`.
         preservation: what is kept of the source images.
+        keep: attributes that stay, such as ["glasses", "hat"], instead of those of the preservation: groups
+            of `domainvec.guidance.GROUPS`, or any words that the encoders can read; [] for none.
         parameterization: which numbers are trained; this and the following ones as in `Training`.
         layers: train only these layers.
         learning_rate: peak learning rate of Adam.
@@ -129,6 +132,7 @@ def adapt(
         training=Training.for_encoder(encoder, target, guidance).replace(seed=seed, **chosen),
         guidance=guidance,
         preservation=preservation,
+        keep=keep,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         resume=resume,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat
 
@@ -39,6 +39,7 @@ class Setting:
         guidance: the guidance of texts, from which the other kinds of guidance follow.
         training: the resolved settings of the loop.
         start: the domain's numbers before the first step, (P,).
+        preservation: what is kept of the source images.
     """
 
     generator: Generator
@@ -46,6 +47,7 @@ class Setting:
     guidance: Guidance
     training: Training
     start: Tensor
+    preservation: Preservation = field(default_factory=Preservation)
 
     @property
     def device(self) -> torch.device:

@@ -8,8 +8,10 @@ trains only the domain vector.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from domainvec.adaptation.target import Objective, Setting, Target
@@ -18,7 +20,8 @@ from domainvec.encoders.encoder import UnknownWordsWarning
 from domainvec.encoders.prompts import describe_unknown_words, require_known_words
 from domainvec.encoders.templates import require_prompt
 from domainvec.errors import InputError
-from domainvec.guidance.preservation import Preservation, Terms
+from domainvec.guidance.attributes import GROUPS, AttributeReader, find_group
+from domainvec.guidance.preservation import Preservation, Terms, mean_over_encoders
 from domainvec.guidance.text import (
     Endpoints,
     Guidance,
@@ -104,7 +107,10 @@ class TextObjective(Objective):
         several = len(target.texts) > 1
         prompts = {f"target {n}" if several else "target": text for n, text in enumerate(target.texts, 1)}
         require_known_words(setting.encoders, prompts, target.allow_unknown)
-        if unknown := describe_unknown_words(setting.encoders, prompts | {"source": target.source}):
+        groups = [find_group(words) for words in setting.preservation.keep]
+        kept = {f"kept {group.name}": group.name for group in groups if group.name not in GROUPS}
+        said = prompts | {"source": target.source} | kept
+        if unknown := describe_unknown_words(setting.encoders, said):
             warn_caller(unknown, UnknownWordsWarning)
         with warnings.catch_warnings():
             # Said once, and not of each template.
@@ -116,12 +122,26 @@ class TextObjective(Objective):
                 )
                 for encoder in setting.encoders
             ]
+            self.readers = [
+                AttributeReader(encoder, groups, target.texts, target.source)
+                for encoder in setting.encoders
+                if groups
+            ]
+        self.attributes = setting.preservation.attributes
         named = target.texts[0] if len(target.texts) == 1 else target.texts
         require_direction(setting.encoders, self.endpoints, repr(named), repr(target.source), "text")
 
     def __call__(self, batch: AdaptedBatch, step: int) -> Terms:
-        """The directional and the global loss."""
-        return directional_terms(self.guidance, self.endpoints, batch)
+        """The directional and the global loss, and the attributes that stay."""
+        terms = directional_terms(self.guidance, self.endpoints, batch)
+        if self.readers:
+            terms["attributes"] = self.attributes, mean_over_encoders(self._divergences(batch))
+        return terms
+
+    def _divergences(self, batch: AdaptedBatch) -> Iterator[Tensor]:
+        for index, reader in enumerate(self.readers):
+            views = zip(batch.views(index), batch.source.views[index], strict=True)
+            yield torch.stack([reader.loss(adapted, source) for adapted, source in views]).mean()
 
     def target_embeddings(self) -> list[Tensor]:
         """Those of the text."""

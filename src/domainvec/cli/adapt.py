@@ -17,6 +17,7 @@ from domainvec.cli.arguments import (
     Device,
     Encoders,
     GeneratorName,
+    Keep,
     Parameterization,
     Seed,
     SourcePool,
@@ -92,6 +93,7 @@ def adapt(
     ] = None,
     steps: Steps = None,
     seed: Seed = 0,
+    keep: Keep = None,
     encoder: Encoders = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
@@ -253,6 +255,7 @@ def adapt(
         target,
         training=dv.Training.for_encoder(encoders, target, chosen).replace(seed=seed, **changes),
         guidance=chosen,
+        keep=keep,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         resume=resume,

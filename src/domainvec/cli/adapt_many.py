@@ -15,6 +15,7 @@ from domainvec.cli.arguments import (
     Device,
     Encoders,
     GeneratorName,
+    Keep,
     Parameterization,
     Seed,
     SourcePool,
@@ -40,6 +41,7 @@ def adapt_many(
     together: Annotated[
         int, typer.Option(min=1, help="Number of domains that are trained side by side.")
     ] = 8,
+    keep: Keep = None,
     encoder: Encoders = None,
     steps: Steps = None,
     seed: Seed = 0,
@@ -94,6 +96,7 @@ def adapt_many(
                     encoders,
                     dv.Text(text, source=source, allow_unknown=allow_unknown),
                     training=training,
+                    keep=keep,
                     checkpoint=files[text].with_suffix(".ckpt"),
                     checkpoint_every=checkpoint_every,
                     resume=True,

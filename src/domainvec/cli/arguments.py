@@ -49,6 +49,14 @@ Steps = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WORDS",
+        help="What should stay as it is, such as glasses, beard or hat; repeat it for more.  [default: by "
+        "encoder]",
+    ),
+]
 Encoders = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,27 +1,32 @@
 """Preservation: what every adaptation keeps of the source image, whatever it is guided by.
 
-All terms but the in-domain angle look at pixels or at the domain's numbers, so they are cheap, and a gradient
-cannot trick them as it can trick an encoder.
+Most terms look at pixels or at the domain's numbers, so they are cheap, and a gradient cannot trick them as
+it can trick an encoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from domainvec.checks import require_between
-from domainvec.errors import ShapeError
+from domainvec.errors import InputError, ShapeError
+from domainvec.guidance.attributes import find_group
 from domainvec.guidance.hyperdomainnet import in_domain_angle_loss
+from domainvec.guidance.orientation import orientation_loss
 
 if TYPE_CHECKING:
     from domainvec.guidance.viewing import AdaptedBatch
 
 Terms = dict[str, tuple[float, Tensor]]
 """Loss terms by name: the weight and the scalar value. A weight of 0 marks a value that is only logged."""
+
+DEFAULT_ATTRIBUTES = 3.0
+"""Weight of the attributes that a user asks to keep, where the guidance has none of its own."""
 
 _EDGE_INPUT = 64
 _EDGE_MAP = 16
@@ -36,18 +41,25 @@ class Preservation:
 
     Attributes:
         in_domain_angle: keep the angles between the embeddings of a batch (HyperDomainNet, arXiv:2210.08884).
+        attributes: keep what `keep` names, as the encoders read it; needs a text as the target.
+        keep: groups of attributes (`domainvec.guidance.GROUPS`) such as "glasses", or other words.
         edges: keep the edges in place, at 16 px.
+        orientation: keep the directions of lines, at 32 px.
         luminance: images that are darker or lighter than the rest of the batch stay so.
         pixel_change: leave pixels alone that need not change.
         chroma: add no colour variation.
         out_of_range: keep pixels within [-1, 1]. Above 0, encoders also see pixels beyond it squashed.
         l2: keep the domain's numbers small (their mean square).
 
-    Raises: InputError if a weight is negative or not finite.
+    Raises: InputError if a weight is negative or not finite, or if only one of `attributes` and `keep` is
+        given.
     """
 
     in_domain_angle: float = 0.0
+    attributes: float = 0.0
+    keep: tuple[str, ...] = ()
     edges: float = 0.0
+    orientation: float = 0.0
     luminance: float = 0.0
     pixel_change: float = 0.0
     chroma: float = 0.0
@@ -55,12 +67,31 @@ class Preservation:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        require_between(self, [field.name for field in fields(self)])
+        if isinstance(self.keep, str):
+            raise InputError(f"keep is {self.keep!r}; expected words in a list, such as ['glasses']")
+        object.__setattr__(self, "keep", tuple(self.keep))
+        require_between(self, [field.name for field in fields(self) if field.name != "keep"])
+        for words in self.keep:
+            find_group(words)
+        if bool(self.keep) != (self.attributes > 0):
+            raise InputError(
+                f"attributes is {self.attributes} and keep is {list(self.keep)}; expected a weight above 0 "
+                "and what to keep, or neither"
+            )
+
+    def keeping(self, words: Sequence[str]) -> Preservation:
+        """Return a copy that keeps other attributes, or none for an empty list.
+
+        Raises: InputError if `words` is a single text, or one of them names nothing.
+        """
+        weight = (self.attributes or DEFAULT_ATTRIBUTES) if words else 0.0
+        return replace(self, keep=words, attributes=weight)  # type: ignore[arg-type]
 
     @property
     def needs_source_images(self) -> bool:
         """Whether a term compares the pixels of source and adapted images."""
-        return bool(self.edges or self.luminance or self.pixel_change or self.chroma)
+        compared = (self.edges, self.orientation, self.luminance, self.pixel_change, self.chroma)
+        return any(compared)
 
     @property
     def compares_batch(self) -> bool:
@@ -73,6 +104,7 @@ class Preservation:
             "out_of_range": lambda: out_of_range_loss(batch.images),
             "chroma": lambda: chroma_loss(batch.images, batch.source_images),
             "edges": lambda: edge_loss(batch.shown, batch.source_images),
+            "orientation": lambda: orientation_loss(batch.shown, batch.source_images),
             "luminance": lambda: luminance_loss(batch.shown, batch.source_images),
             "pixel_change": lambda: pixel_change_loss(batch.shown, batch.source_images),
         }

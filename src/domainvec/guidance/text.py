@@ -68,6 +68,7 @@ class Guidance:
         """Return plain values for JSON; `from_dict` is the inverse."""
         values = asdict(self)
         values["templates"] = list(self.templates)
+        values["preservation"]["keep"] = list(self.preservation.keep)
         if self.augmentation is not None:
             values["augmentation"]["crop"] = list(self.augmentation.crop)
         return values
