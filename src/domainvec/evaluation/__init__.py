@@ -17,6 +17,7 @@ from domainvec.evaluation.precision_recall import PrecisionRecall, precision_rec
 from domainvec.evaluation.quality import embedding_diversity, text_quality
 from domainvec.evaluation.report import DomainReport, evaluate_domain
 from domainvec.evaluation.truth import FacePairs, pairs_for, true_drawings
+from domainvec.evaluation.wasserstein import color_distance, edge_distance, sliced_wasserstein_distance
 from domainvec.evaluation.zero_shot import ZeroShot
 from domainvec.picture_files import PictureFolder
 
@@ -34,8 +35,10 @@ __all__ = [
     "PrecisionRecall",
     "ZeroShot",
     "bootstrap",
+    "color_distance",
     "diversity",
     "domain_accuracy",
+    "edge_distance",
     "embedding_diversity",
     "evaluate_domain",
     "fool",
@@ -49,6 +52,7 @@ __all__ = [
     "pairs_for",
     "precision_recall",
     "render_page",
+    "sliced_wasserstein_distance",
     "spread",
     "text_quality",
     "true_drawings",
