@@ -102,14 +102,16 @@ def draw(
     Args:
         folder: where to; each style's own folder is written whole or not at all.
         styles: as DiceBear names its packages, such as "big-ears".
-        count: avatars of each style, at most 10,000.
+        count: avatars of each style.
         side: in pixels.
         modules: where npm puts the library; a folder in the user's cache if None.
 
     Raises:
-        InputError: if there are avatars of another side, DiceBear has no such style, or Node.js is missing or
-            fails.
+        InputError: if count or side is below 1, the avatars there are of another side, DiceBear has no such
+            style, or Node.js is missing or fails.
     """
+    if min(count, side) < 1:
+        raise InputError(f"count is {count} and side {side}; expected 1 or more of each")
     for style in styles:
         index = folder / style / INDEX
         if index.exists():
