@@ -185,7 +185,8 @@ def distances_table(rows: Sequence[Mapping[str, Any]]) -> str:
     for method in methods:
         means = [mean_estimate(torch.tensor(list(by_style(rows, method, name).values()))) for name in FIGURES]
         count = sum(each["method"] == method for each in rows)
-        lines.append(f"| {method} | {' | '.join(map(str, means))} | {count} |")
+        cells = (f"{mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f})" for mean in means)
+        lines.append(f"| {method} | {' | '.join(cells)} | {count} |")
     for figure in FIGURES:
         columns = [by_style(rows, method, figure) for method in methods]
         lines += ["", f"| {figure} | {' | '.join(methods)} |", "| --- |" + " ---: |" * len(methods)]

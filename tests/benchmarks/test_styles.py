@@ -80,7 +80,7 @@ def test_rows_that_are_done_are_read(styles, tmp_path) -> None:
     assert styles.by_style(rows, "source", "patches") == pytest.approx({"clay": 0.8, "ink": 0.4})
     table = styles.distances_table(rows).splitlines()
     assert table[0] == "| method | patches | color | edges | frechet | rows |"
-    assert table[3].startswith("| source | 0.600 (") and table[3].endswith("| 3 |")
+    assert table[3].startswith("| source | 0.6000 (") and table[3].endswith("| 3 |")
     assert "| clay |  | 0.8000 |" in table and "| ink | 0.1000 | 0.4000 |" in table
 
 
