@@ -18,6 +18,7 @@ from domainvec.evaluation.quality import embedding_diversity, text_quality
 from domainvec.evaluation.renderings import FacePairs, find_pairs, render_faces
 from domainvec.evaluation.report import DomainReport, evaluate_domain
 from domainvec.evaluation.sampling import Sampling
+from domainvec.evaluation.wasserstein import color_distance, edge_distance, sliced_wasserstein_distance
 from domainvec.evaluation.zero_shot import ZeroShotClassifier
 from domainvec.picture_files import PictureFolder
 
@@ -36,8 +37,10 @@ __all__ = [
     "Sampling",
     "ZeroShotClassifier",
     "bootstrap",
+    "color_distance",
     "diversity",
     "domain_accuracy",
+    "edge_distance",
     "embedding_diversity",
     "evaluate_domain",
     "find_pairs",
@@ -53,5 +56,7 @@ __all__ = [
     "precision_recall",
     "render_faces",
     "render_page",
+    "sliced_wasserstein_distance",
+    "spread",
     "text_quality",
 ]
