@@ -55,7 +55,7 @@ from domainvec.evaluation import (
     sliced_wasserstein_distance,
 )
 from domainvec.evaluation.estimate import mean_estimate
-from domainvec.evaluation.features import in_parts
+from domainvec.evaluation.features import map_batches
 from domainvec.files import atomic_path
 from domainvec.images import from_uint8, to_uint8
 from domainvec.seeds import latents
@@ -97,9 +97,9 @@ class World:
         self.generator = dv.Generator.from_pretrained("faces").requires_grad_(False)
         self.judge = Judge.from_pretrained()
         z = latents(range(FIRST_SEED, FIRST_SEED + COMPARED), self.generator.z_dim)
-        self.source = in_parts(self.generator, z)
+        self.source = map_batches(self.generator, z)
         self.avatars = lru_cache(1)(lambda style: avatars.avatars(folder, style, range(DRAWN), SIDE))
-        self.features = lru_cache(1)(lambda style: in_parts(self.judge.features, self.avatars(style)))
+        self.features = lru_cache(1)(lambda style: map_batches(self.judge.features, self.avatars(style)))
 
     def task(self, style: str, draw: int) -> Task:
         """Give ten examples."""
@@ -115,7 +115,7 @@ class World:
             "patches": sum(scales.values()) / len(scales),
             "color": color_distance(pictures, truth),
             "edges": edge_distance(pictures, truth),
-            "frechet": frechet_distance(in_parts(self.judge.features, pictures), features),
+            "frechet": frechet_distance(map_batches(self.judge.features, pictures), features),
             "scales": scales,
         }
 
@@ -247,7 +247,7 @@ class Seeing:
         """Say how much more likely a label is than its absence, (N,) by reader; above 0 it is read."""
         read = {name: self.readers[name, label].logits(seen[name]) for name in ENCODERS}
         answers = self.judge.heads[label]
-        judged = in_parts(lambda part: self.judge.attributes(part)[label], images)
+        judged = map_batches(lambda part: self.judge.attributes(part)[label], images)
         read["faces-judge"] = judged[:, [answers.index(each) for each in (JUDGED[label], "none")]]
         return {name: each[:, 0] - each[:, 1] for name, each in read.items()}
 
@@ -292,7 +292,7 @@ def see(world: World, styles: Sequence[str], draws: Sequence[int]) -> dict[str, 
     read = []
     for style in styles:
         images = world.avatars(style)
-        seen = {name: in_parts(function, images) for name, function in seeing.features.items()}
+        seen = {name: map_batches(function, images) for name, function in seeing.features.items()}
         for name, each in seen.items():
             features[name][style] = each[: EXAMPLES + COMPARED].clone()
         made_of = avatars.parts(world.folder, style)[:DRAWN]
