@@ -181,6 +181,17 @@ def test_an_interruption_inside_a_step_keeps_the_last_whole_step(tmp_path, gener
     assert_equal_results(whole, run(session))
 
 
+def test_an_interruption_inside_a_step_keeps_the_inversion_too(tmp_path, generator) -> None:
+    picture = dv.Picture(torch.zeros(3, 16, 16), inversion=Inversion(steps=3))
+    options = {"checkpoint": tmp_path / "run.ckpt", "checkpoint_every": 100, "resume": True}
+    whole = run(a_session(generator, ToyEncoder(), picture))
+    with pytest.raises(KeyboardInterrupt):
+        run(a_session(generator, Interrupted(8), picture, **options))
+    session = a_session(generator, ToyEncoder(), picture, **options)
+    assert session.step > 0
+    assert_equal_results(whole, run(session))
+
+
 def test_an_interruption_inside_a_step_with_a_discriminator_goes_back_to_the_checkpoint(
     tmp_path, generator, few
 ) -> None:

@@ -39,7 +39,7 @@ def test_a_domain_vector_says_why_not(run, tmp_path, tiny_generator_folder, doma
     arguments = ["export", domain_file("modulation"), tiny_generator_folder, "-o", tmp_path / "merged"]
     code, _, err = run(*arguments)
     assert code == 1
-    assert err.startswith("error: offsets, those of modulation and modulation+rgb, cannot be merged")
+    assert err.startswith("error: the offsets of modulation and modulation+rgb cannot be merged")
     assert not (tmp_path / "merged").exists()
     code, out, _ = run(*arguments, "--nearest")
     assert code == 0

@@ -12,6 +12,7 @@ from guidance_toys import LinearEncoder, batch_of, pictures
 from domainvec.errors import InputError, ShapeError
 from domainvec.guidance import Guidance, Preservation, in_domain_angle_loss
 from domainvec.guidance.augmentation import squash
+from domainvec.guidance.orientation import orientation_loss
 from domainvec.guidance.preservation import (
     chroma_loss,
     edge_loss,
@@ -88,6 +89,7 @@ def test_wrong_shapes_are_named():
 
 LOSSES = {
     "edges": edge_loss,
+    "orientation": orientation_loss,
     "luminance": luminance_loss,
     "pixel_change": pixel_change_loss,
     "chroma": chroma_loss,

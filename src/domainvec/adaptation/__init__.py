@@ -11,7 +11,7 @@ from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.session import Progress, Session, run_together
 from domainvec.adaptation.shortcut import adapt
 from domainvec.adaptation.stopping import Plateau
-from domainvec.adaptation.target import Objective, Target
+from domainvec.adaptation.target import Objective, Setting, Target
 from domainvec.adaptation.text import Text
 from domainvec.adaptation.training import PUBLISHED_TRAINING, ROBUST_TRAINING, Training
 
@@ -27,6 +27,7 @@ __all__ = [
     "Plateau",
     "Progress",
     "Session",
+    "Setting",
     "Target",
     "Text",
     "Training",

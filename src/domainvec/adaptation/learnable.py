@@ -76,15 +76,16 @@ class DomainVector:
         """Mean square of the change since the start."""
         return (self._masked() - self.start).square().mean()
 
-    def finish(self, vector: Tensor) -> Domain:
+    def finish(self, vector: Tensor, stopped: str | None = None) -> Domain:
         """Make the final domain of some numbers, (P,), rounded to what a file keeps in half the space.
 
-        Raises: AdaptationError if they are those of the start.
+        Raises: AdaptationError if they are those of the start, with the reason why the training stopped.
         """
         if torch.equal(vector, self.start):
+            reason = stopped or "the training has led back to its start"
             raise AdaptationError(
-                "the training has led back to its start: the domain changes nothing and is not kept; train "
-                "for a number of steps, with a higher learning rate or another target"
+                f"{reason}: the domain changes nothing and is not kept; train for a number of steps, at "
+                "another learning rate, or towards another target"
             )
         rounded = vector.half().float()
         return self.form.finish(self.template.with_vector(rounded if rounded.isfinite().all() else vector))

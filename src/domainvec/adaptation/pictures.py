@@ -197,6 +197,10 @@ class PicturesObjective(Objective):
         )
         self._logs: dict[str, Tensor] = {}
 
+    def changes_at(self, step: int) -> bool:
+        """Whether the discriminator learns or the pictures are inverted again."""
+        return self.trainer is not None or self._reinverts_at(step)
+
     def prepare(self) -> Iterator[InversionStep]:
         """Invert the pictures, if the guidance compares them with their inversions."""
         if self.guidance.pairs > 0:
@@ -211,7 +215,7 @@ class PicturesObjective(Objective):
                 w = draw_step(setting.generator, training, early)
                 images = synthesize(setting.generator, training, w, early, domain)
             self.trainer.step(images.float())
-        if step in self.guidance.reinversion_steps(training.steps):
+        if self._reinverts_at(step):
             again = self.inverter.again(domain, REINVERSION)
             yield from again.run()
             self.inverter.found = again.found
@@ -279,6 +283,9 @@ class PicturesObjective(Objective):
             self.inverter.load_state_dict(sub_state(state, "inversion"))
         if self.trainer is not None:
             self.trainer.load_state_dict(sub_state(state, "discriminator"))
+
+    def _reinverts_at(self, step: int) -> bool:
+        return step in self.guidance.reinversion_steps(self.setting.training.steps)
 
     def _rows(self, step: int) -> Tensor:
         """Numbers of the pictures that are compared with their inversions in a step."""

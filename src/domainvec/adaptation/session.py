@@ -216,7 +216,7 @@ class Session:
             vector = self._rules[self._stopped[1]].best_vector
         measured = {name: values for each in self._rules.values() for name, values in each.record().items()}
         return AdaptationResult(
-            domain=self.learnable.finish(vector),
+            domain=self.learnable.finish(vector, self.stopped),
             history=self.history,
             training=self.training,
             seconds=self.history[-1]["seconds"],
@@ -247,7 +247,7 @@ class Session:
         step, training, began = self.step, self.training, time.perf_counter()
         current = self.learnable.domain(step).detach()
         yield from self._inverting(self.objective.before_step(step, current))
-        self._consistent = not self.objective.state_dict()  # A target's state changes before the domain does.
+        self._consistent = not self.objective.changes_at(step)
         w, source = self.sources.at(step)
         domain = self.learnable.domain(step)
         own = self.objective.extra_latents(step)

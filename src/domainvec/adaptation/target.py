@@ -64,6 +64,10 @@ class Objective:
 
     needs: Needs = Needs()
 
+    def changes_at(self, step: int) -> bool:
+        """Whether the state changes in a step, which then cannot be taken again if it is interrupted."""
+        return False
+
     def prepare(self) -> Iterator[InversionStep]:
         """Do what has to be done once before the first step, a piece at a time."""
         return iter(())
@@ -127,8 +131,8 @@ class Target:
         raise NotImplementedError
 
     def preservation(self, guidance: Guidance) -> Preservation:
-        """What is kept of the source images by default."""
-        raise NotImplementedError
+        """What is kept of the source images by default; nothing unless a subclass says so."""
+        return Preservation()
 
     def check(self, setting: Setting) -> None:
         """Raise InputError if the target cannot be trained this way."""
@@ -225,6 +229,10 @@ class WeightedObjectives(Objective):
         for _, objective in self._parts.values():
             self.needs = self.needs | objective.needs
         self._extra: dict[str, slice] = {}
+
+    def changes_at(self, step: int) -> bool:
+        """Whether the state of a part does."""
+        return any(objective.changes_at(step) for _, objective in self._parts.values())
 
     def prepare(self) -> Iterator[InversionStep]:
         """Prepare one part after the other."""

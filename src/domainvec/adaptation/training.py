@@ -183,9 +183,11 @@ class Training:
         rate = self.learning_rate
         if isinstance(rate, Mapping):
             name = self.parameterization.partition(":")[0]
-            if name not in rate:
+            if name not in rate and "modulation" not in rate:
                 raise InputError(f"learning_rate has no rate for {name!r}, only for {', '.join(rate)}")
-            rate = rate[name]
+            # A parameterization that was added later has its ratio to the domain vector.
+            relative = find_parameterization(name).relative_learning_rate
+            rate = rate[name] if name in rate else rate["modulation"] * relative
         return dataclasses.replace(
             self,
             learning_rate=rate,

@@ -108,7 +108,7 @@ def adapt_many(
             def on_step(session: dv.Session, progress: dv.Progress) -> None:
                 done = finished * training.steps + sum(each.step for each in sessions.values())  # noqa: B023
                 report(progress.phase, done, total, progress.loss)
-                if interruption:
+                if interruption and not all(each.done for each in sessions.values()):  # noqa: B023
                     raise KeyboardInterrupt
 
             try:
