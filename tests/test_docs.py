@@ -45,8 +45,10 @@ def name(path):
 def blocks(page):
     """The examples of a page: (language, code, line)."""
     text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield found[1], found[2], text[: found.start()].count("\n") + 2
+    found = list(re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    assert text.count("```") == 2 * len(found), f"{name(page)}: examples begin at the start of a line"
+    for block in found:
+        yield block[1], block[2], text[: block.start()].count("\n") + 2
 
 
 WITH_EXAMPLES = [page for page in PAGES if any(blocks(page))]
