@@ -39,8 +39,8 @@ def page() -> str:
     alone = [name for name in synthfaces.DOMAINS if not any(name in parts.split("+") for parts in composed)]
     return f"""# What the bundled encoders understand
 
-`faces-clip` and `faces-clip-robust` are small: they were taught the words of the face world's captions,
-{len(vocabulary())} of them, and no others. With these they follow synonyms, word orders and compositions.
+`faces-clip` and `faces-clip-robust` are small: they were taught the {len(vocabulary())} words of the captions
+of the synthetic faces, and no others. With these they follow synonyms, word orders and compositions.
 This page is written from the grammar that taught them, by `python docs/vocabulary.py`;
 `domainvec words` lists the same in a terminal.
 
@@ -70,26 +70,29 @@ picture shows: no colour of hair or eyes in a pencil sketch, no smile of a robot
 
 ## What they do not understand
 
-- Any other word. It is dropped; `domainvec adapt` and `dv.adapt` warn of it. `encoder.unknown_words(text)`
-  lists them beforehand.
+- Any other word. It is ignored, with a warning, and a text without a known word is refused.
+  `encoder.unknown_words(text)` lists them beforehand.
 - Negation, numbers and comparisons: "without glasses" means glasses.
 - Backgrounds, clothes, light, poses, children, animals, places, names of persons.
 - Other languages.
-- Real photographs: they have only ever seen drawings of 64 px.
+- Photographs: they have only ever seen drawings of 64 px.
 
 ## Any words: the real CLIP
 
-CLIP was taught by 400 million pictures of the web and their captions, and reads any English text. It is not
-bundled (about 600 MB, fetched once from the Hugging Face hub). It suits generators of photographs better than
-the drawn faces.
+CLIP was trained on 400 million pictures of the web and their captions, and reads any English text. It is not
+bundled (about 600 MB, downloaded once from the Hugging Face hub). It suits generators of photographs better
+than the drawn faces.
 
 ```sh
-domainvec adapt --to "a watercolor of a dragon" --encoder openai/clip-vit-base-patch32
+domainvec adapt --to "a dragon in watercolor" --encoder openai/clip-vit-base-patch32 -o out/dragon.safetensors
 ```
 
 ```python
+import domainvec as dv
+
+generator = dv.Generator.from_pretrained("faces")
 encoder = dv.Encoder.from_pretrained("openai/clip-vit-base-patch32")
-result = dv.adapt(generator, encoder, "a watercolor of a dragon")
+result = dv.adapt(generator, encoder, "a dragon in watercolor")
 ```
 """
 
