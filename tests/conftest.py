@@ -13,6 +13,10 @@ import torch
 
 # No test may reach for the network; set before anything imports what would.
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores; so do the commands that they start.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 def random_generator(resolution: int = 16, seed: int = 0):

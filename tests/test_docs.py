@@ -100,7 +100,9 @@ def at_toy_size(monkeypatch, make_generator, tiny_encoder_folder):
     monkeypatch.setattr(generate, "parse_seeds", lambda text: [0, 1])
     evaluation = domainvec.evaluation
     monkeypatch.setattr(
-        evaluation, "measure_domains", functools.partial(evaluation.measure_domains, samples=8)
+        evaluation,
+        "measure_domains",
+        functools.partial(evaluation.measure_domains, sampling=evaluation.Sampling(samples=8)),
     )
     monkeypatch.setattr(evaluation, "evaluate_domain", functools.partial(evaluation.evaluate_domain, count=8))
 
