@@ -8,6 +8,7 @@ trains only the domain vector.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -109,11 +110,9 @@ class TextObjective(Objective):
         with warnings.catch_warnings():
             # Said once, and not of each template.
             warnings.simplefilter("ignore", UnknownWordsWarning)
+            embed = partial(embed_texts, templates=guidance.templates, verbatim=guidance.verbatim_templates)
             self.endpoints: Endpoints = [
-                (
-                    embed_texts(encoder, target.texts, guidance.templates),
-                    embed_texts(encoder, [target.source], guidance.templates),
-                )
+                (embed(encoder, target.texts), embed(encoder, [target.source]))
                 for encoder in setting.encoders
             ]
         named = target.texts[0] if len(target.texts) == 1 else target.texts
