@@ -272,6 +272,8 @@ class Session:
             parameter.grad = gradient  # autograd.grad leaves those of the networks' weights alone
         self.optimizer.param_groups[0]["lr"] = training.learning_rate_at(step)
         self.optimizer.step()
+        if step == 0 and training.forget_first_gradient:
+            self.optimizer.state.clear()
         self._seconds += time.perf_counter() - began
         values = {name: value.item() for name, (_, value) in terms.items()}
         self.history.append(

@@ -75,6 +75,9 @@ class Training:
         batch_size: images per step.
         learning_rate: peak learning rate of Adam; or one for each parameterization, by name.
         betas: of Adam.
+        forget_first_gradient: let Adam forget the gradient of its first step. Images and their sources are
+            equal then, and the direction's gradient is many times what it is later, which Adam would remember
+            for hundreds of steps (docs/published.md).
         warmup_steps: steps over which the learning rate rises to its peak.
         decay_fraction: share of the steps, at the end, over which it falls to 5 % of the peak. Both are
             linear.
@@ -104,6 +107,7 @@ class Training:
     batch_size: int = 4
     learning_rate: float | Mapping[str, float] = dataclasses.field(default_factory=lambda: _relative(0.1))
     betas: tuple[float, float] = (0.9, 0.999)
+    forget_first_gradient: bool = False
     warmup_steps: int = 0
     decay_fraction: float = 0.0
     style_mixing: float = 0.0
@@ -271,10 +275,10 @@ def training_resolution(
     return wanted
 
 
-PUBLISHED_TRAINING = Training(style_mixing=0.9)
-"""A domain vector towards a text as HyperDomainNet (arXiv:2210.08884) trains it."""
+PUBLISHED_TRAINING = Training(style_mixing=0.9, forget_first_gradient=True)
+"""A domain vector towards a text with the settings of HyperDomainNet (arXiv:2210.08884), but shared draws."""
 
-PUBLISHED_IMAGE_TRAINING = PUBLISHED_TRAINING.replace(learning_rate=_relative(0.01))
+PUBLISHED_IMAGE_TRAINING = Training(style_mixing=0.9, learning_rate=_relative(0.01))
 """A domain vector towards one picture as HyperDomainNet (arXiv:2210.08884) trains it."""
 
 ROBUST_TRAINING = Training(
