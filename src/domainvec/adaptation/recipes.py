@@ -60,7 +60,7 @@ class Recipe:
         Raises: as `Session` does.
 
         Example:
-            >>> recipe = dv.adaptation.HYPERDOMAINNET_FACES
+            >>> recipe = HYPERDOMAINNET_FACES
             >>> encoders = [dv.Encoder.from_pretrained(name) for name in recipe.encoders]
             >>> session = recipe.session(generator, encoders, "Sketch", checkpoint="sketch.ckpt")
             >>> for progress in session:
