@@ -154,3 +154,40 @@ def test_a_timed_training_goes_on_from_its_checkpoint(monkeypatch, tmp_path, cap
     assert not again.goes_on() and again.share >= 1 and again.minutes == 1
     numbers = [each.randomness(3)[1].initial_seed() for each in (run, again)]
     assert numbers[0] == numbers[1] == 3_000_010
+
+
+@pytest.fixture
+def published(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("published")
+
+
+def test_the_published_figures_are_rehearsed_and_kept(published, monkeypatch, tmp_path, capsys) -> None:
+    def run(*options: object) -> list[dict[str, object]]:
+        fixed = ["--toy", "--texts", "Sketch", "--forms", "stylespace", "--runs", tmp_path / "runs"]
+        arguments = ["published.py", *fixed, "--json", tmp_path / "rows.json", *options]
+        monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
+        published.main()
+        return json.loads((tmp_path / "rows.json").read_text())
+
+    rows = run()
+    assert [row["way"] for row in rows] == ["exact", "default"]
+    exact, default = (row["training"] for row in rows)
+    assert (exact["learning_rate"], exact["warmup_steps"], exact["noise"]) == (0.05, 20, "random")
+    assert default["shared_draws"] and not exact["shared_draws"]
+    assert all(-1 <= row["quality"] <= 1 and 0 <= row["diversity"] <= 2 for row in rows)
+    said = capsys.readouterr().out
+    assert "| Sketch | stylespace | exact | 1 |" in said and "| 0.193 |" in said and "| 0.306 |" in said
+    monkeypatch.setattr(published.Bench, "measure", None)  # nothing is made again
+    assert run() == rows
+    with pytest.raises(SystemExit, match="has images 8, not 16: delete it"):
+        run("--images", 16)
+
+
+def test_what_the_paper_trained_is_trained(published) -> None:
+    assert set(published.PUBLISHED) == {
+        (text, form) for text in published.REAL.texts for form in published.FORMS
+    }
+    full = published.EXACT["full"]
+    assert (full.learning_rate, full.steps) == (pytest.approx(0.0016), 300)
+    assert published.RECIPE.guidance.preservation.in_domain_angle == 0.5

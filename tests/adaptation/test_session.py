@@ -484,3 +484,28 @@ def test_mistakes_are_found_before_anything_is_trained(generator) -> None:
     with pytest.raises(InputError, match="steps is 0"):
         dv.run_together([a_session(generator, encoder), a_session(generator, encoder, "blue", steps=0)])
     assert encoder.num_encoded == 0
+
+
+def test_adam_forgets_the_first_gradient_and_goes_on_from_there(generator, encoder, tmp_path):
+    def session(forget: bool = True, **options) -> dv.Session:
+        training = dv.Training(
+            steps=6, batch_size=2, learning_rate=0.1, precision="float32", forget_first_gradient=forget
+        )
+        return dv.Session(generator, encoder, dv.Text("a sketch"), training=training, **options)
+
+    norms, vectors = [], []
+    whole = session()
+    for progress in whole:
+        norms.append(whole.learnable.vector.grad.norm().item())
+        vectors.append(progress.domain.vector)
+    assert norms[0] > 3 * max(norms[1:]), "what there is to forget"
+    # Alone, the first two steps of Adam are as long as the learning rate: each is the first that it knows.
+    for change in (vectors[0], vectors[1] - vectors[0]):
+        assert change.abs().median() == pytest.approx(0.1, rel=0.01)
+    other = session(forget=False)
+    assert torch.equal(next(iter(other)).domain.vector, vectors[0])
+    with session(checkpoint=tmp_path / "checkpoint") as first:
+        next(iter(first))
+    resumed = session(checkpoint=tmp_path / "checkpoint", resume=True)
+    assert [progress.step for progress in resumed] == [2, 3, 4, 5, 6]
+    assert_equal_results(whole.result(), resumed.result())

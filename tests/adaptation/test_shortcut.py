@@ -33,9 +33,10 @@ def test_it_is_a_session_run_to_its_end(generator, encoder) -> None:
     assert_equal_results(session.result(), called)
 
 
-def test_it_takes_every_setting_of_a_training_but_adams_betas_and_the_plateau() -> None:
+def test_it_takes_every_setting_of_a_training_but_those_of_recipes() -> None:
     taken = inspect.signature(dv.adapt).parameters.keys()
-    assert {field.name for field in dataclasses.fields(Training)} - taken == {"betas", "plateau"}
+    left = {field.name for field in dataclasses.fields(Training)} - taken
+    assert left == {"betas", "plateau", "shared_draws", "forget_first_gradient"}
 
 
 def test_every_setting_reaches_the_training(generator, encoder) -> None:
@@ -57,7 +58,7 @@ def test_every_setting_reaches_the_training(generator, encoder) -> None:
         "source_pool": 4,
     }
     training = dv.adapt(generator, encoder, "red", **chosen).training
-    assert training == Training(**chosen)
+    assert training == Training.for_encoder(encoder).replace(**chosen)
 
 
 def test_the_callback_is_told_of_each_step(generator, encoder) -> None:

@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from domainvec.adaptation import RECIPES
+from domainvec.cli.adapt import RecipeName
 from domainvec.domains import Domain
 
 
@@ -236,3 +238,31 @@ def test_the_bundled_models(run, tmp_path):
     assert domain.metadata["license"] == "Apache-2.0"
     assert path.stat().st_size < 20_000
     assert run("generate", "--domain", path, "--seeds", "0-3", "-o", tmp_path / "faces.png")[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*the source 'Car'")
+def test_a_recipe_brings_losses_source_and_training(run, tmp_path, command):
+    path = tmp_path / "sketch.safetensors"
+    code, out, err = run(*command, "--recipe", "hyperdomainnet-cars", "--steps", 2, "-o", path)
+    assert code == 0, err
+    assert "'Car' to" in out
+    about = Domain.load(path).metadata
+    recipe = RECIPES["hyperdomainnet-cars"]
+    assert (about["source"], about["training"]["batch_size"], about["training"]["steps"]) == ("Car", 8, 2)
+    assert about["preservation"] == vars(recipe.guidance.preservation)
+    assert about["targets"][0]["guidance"]["templates"] == list(recipe.guidance.templates)
+    code, out, _ = run(
+        *command, "--recipe", "hyperdomainnet-cars", "--from", "a photo", "--steps", 1, "-o", path
+    )
+    assert code == 0 and "'a photo' to" in out
+
+
+def test_a_recipe_is_for_texts_and_has_its_own_guidance(run, command):
+    for option in (["--guidance", "robust"], ["--to-image", "style.png"]):
+        code, _, err = run(*command, "--recipe", "hyperdomainnet-faces", *option)
+        assert code == 2
+        assert "is for texts and has its own guidance" in " ".join(err.replace("│", " ").split())
+
+
+def test_every_recipe_has_a_name_on_the_command_line():
+    assert {name.value for name in RecipeName} == set(RECIPES)

@@ -41,7 +41,11 @@ def test_published_is_the_sum_of_the_papers_losses():
 def test_faces_has_every_term_and_weights_them():
     terms = text_terms([LinearEncoder()], FACES, ["a sketch"], pictures(1), pictures(2))
     elsewhere = ("l2", "keep", "attributes")  # which the session and the text's objective compute
-    kept = {name: weight for name, weight in vars(FACES.preservation).items() if name not in elsewhere}
+    kept = {
+        name: weight
+        for name, weight in vars(FACES.preservation).items()
+        if name not in elsewhere and "l2" not in name
+    }
     weights = {"direction": FACES.direction, "global_text": FACES.global_text}
     weights |= {name: weight for name, weight in kept.items() if weight}
     assert {name: weight for name, (weight, _) in terms.items()} == weights
@@ -117,6 +121,25 @@ def test_the_mean_embedding_of_an_endpoint_has_unit_length():
     torch.testing.assert_close(mean_embedding(end), F.normalize(end[0, 0] + end[0, 1], dim=0))
 
 
+def test_templates_may_be_filled_verbatim():
+    encoder, templates = LinearEncoder(), ["a photo of a {}.", "{}"]
+    given = embed_texts(encoder, ["a Sketch"], templates, verbatim=True)[0]
+    assert torch.equal(given, encoder.encode_texts(["a photo of a a Sketch.", "a Sketch"]))
+    assert not torch.equal(given, embed_texts(encoder, ["a Sketch"], templates)[0])
+
+
+def test_the_bound_of_short_shifts_is_the_guidances():
+    encoder, source = LinearEncoder(), pictures(2)
+    ends = [tuple(embed_texts(encoder, [text], PUBLISHED.templates) for text in ("a sketch", "a photo"))]
+    lengths = []
+    for shortest in (0.05, 0.5):
+        adapted = source.clone().requires_grad_()
+        guidance = Guidance(shortest_shift=shortest)
+        terms = directional_terms(guidance, ends, batch_of([encoder], guidance, adapted, source))
+        lengths.append(torch.autograd.grad(terms["direction"][1], adapted)[0].norm().item())
+    assert lengths[0] == pytest.approx(10 * lengths[1], rel=1e-4)
+
+
 def test_target_and_source_must_differ():
     encoder = LinearEncoder()
     ends = [tuple(embed_texts(encoder, [text], PUBLISHED.templates) for text in ("a photo", "the photo"))]
@@ -149,7 +172,7 @@ def test_presets_survive_json(preset):
     assert Guidance.from_dict(json.loads(json.dumps(preset.to_dict()))) == preset
 
 
-def test_published_is_the_papers():
+def test_published_has_the_papers_losses():
     assert (PUBLISHED.direction, PUBLISHED.global_text) == (1.0, 0)
     assert PUBLISHED.preservation == Preservation(in_domain_angle=0.5)
     assert PUBLISHED.augmentation is None
@@ -165,6 +188,8 @@ def test_published_is_the_papers():
         ({"views": 0}, "views is 0"),
         ({"views": 2}, "need an augmentation"),
         ({"independent_views": True}, "need an augmentation"),
+        ({"shortest_shift": 0.0}, "shortest_shift is 0.0; expected a number above 0"),
+        ({"shortest_shift": float("inf")}, "shortest_shift is inf"),
         ({"templates": ()}, "templates are"),
         ({"templates": ("no place",)}, "'no place' must have exactly one {}"),
     ],

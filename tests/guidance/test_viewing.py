@@ -12,7 +12,7 @@ from domainvec.errors import InputError
 from domainvec.guidance import FACES, PUBLISHED, Augmentation, Guidance, Preservation
 from domainvec.guidance.augmentation import augment, squash
 from domainvec.guidance.text import directional_terms, embed_texts
-from domainvec.guidance.viewing import Needs, Viewer, encode_crops
+from domainvec.guidance.viewing import Aliased, Needs, Viewer, encode_crops
 
 
 def without_angle(guidance: Guidance) -> Guidance:
@@ -177,3 +177,38 @@ def test_needs_add_up():
 def test_no_crops_no_embeddings():
     encoder = LinearEncoder()
     assert encode_crops(encoder, []) == [] and not encoder.batches
+
+
+class SmallEncoder(LinearEncoder):
+    """An encoder for images of 32 px."""
+
+    image_size = 32
+
+
+def test_aliased_images_are_neither_smoothed_nor_clamped() -> None:
+    encoder = SmallEncoder()
+    checks = torch.ones(1, 3, 96, 96)
+    checks[..., ::3] = -1  # every third column: the pixels that a thinning to a third does not look at
+    seen = Aliased(encoder).encode_images(checks)
+    assert torch.allclose(seen, encoder.encode_images(torch.ones(1, 3, 32, 32)), atol=1e-6)
+    assert torch.equal(
+        Aliased(encoder).encode_images(checks[..., :32, :32]), encoder.encode_images(checks[..., :32, :32])
+    )
+    hard = torch.ones(1, 3, 16, 16)
+    hard[..., 8:] = -1
+    beyond = Aliased(encoder)._resize(hard)
+    assert beyond.max() > 1.05, "bicubic overshoots"
+    tokens = Aliased(encoder).encode_images_and_tokens(checks)
+    assert torch.equal(tokens[0], seen)
+    assert Aliased(encoder).name == encoder.name
+
+
+def test_the_guidance_decides_how_images_are_resized() -> None:
+    encoder = SmallEncoder()
+    plain, aliased = (
+        Viewer([encoder], replace(PUBLISHED, antialias=antialias), Needs(views=True))
+        for antialias in (True, False)
+    )
+    assert plain.encoders == (encoder,)
+    assert isinstance(aliased.encoders[0], Aliased)
+    assert plain.settings != aliased.settings

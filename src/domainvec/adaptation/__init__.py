@@ -7,6 +7,7 @@ from domainvec.adaptation.inversion import Inversion, invert
 from domainvec.adaptation.picture import Picture
 from domainvec.adaptation.pictures import Pictures
 from domainvec.adaptation.previews import before_after
+from domainvec.adaptation.recipes import HYPERDOMAINNET_FACES, RECIPES, Recipe
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.session import Progress, Session, run_together
 from domainvec.adaptation.shortcut import adapt
@@ -16,7 +17,9 @@ from domainvec.adaptation.text import Text
 from domainvec.adaptation.training import PUBLISHED_TRAINING, ROBUST_TRAINING, Training
 
 __all__ = [
+    "HYPERDOMAINNET_FACES",
     "PUBLISHED_TRAINING",
+    "RECIPES",
     "ROBUST_TRAINING",
     "AdaptationResult",
     "DiscriminatorTraining",
@@ -26,6 +29,7 @@ __all__ = [
     "Pictures",
     "Plateau",
     "Progress",
+    "Recipe",
     "Session",
     "Setting",
     "Target",

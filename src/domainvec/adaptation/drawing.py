@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
 
-def draw_latents(generator: Generator, training: Training, count: int, rng: torch.Generator) -> Tensor:
-    """Draw latents, (count, num_ws, w_dim), some of which mix two from a random layer on."""
+def draw_latents(
+    generator: Generator,
+    training: Training,
+    count: int,
+    rng: torch.Generator,
+    layer_rng: torch.Generator | None = None,
+) -> Tensor:
+    """Draw latents, (count, num_ws, w_dim), some of which mix two from a random layer on.
+
+    With a random generator of its own for the layer, the whole batch mixes from the same layer on, or not.
+    """
     device = next(generator.parameters()).device
     layers = generator.num_ws
     z = torch.randn(2, count, generator.z_dim, generator=rng)
-    mixes = torch.rand(count, 1, generator=rng) < training.style_mixing
-    crossover = torch.randint(1, layers, (count, 1), generator=rng)
+    rows = count if layer_rng is None else 1
+    mixes = torch.rand(rows, 1, generator=rng) < training.style_mixing
+    crossover = torch.randint(1, layers, (rows, 1), generator=layer_rng or rng)
     w: Tensor = generator.mapping(z[0].to(device), truncation_psi=training.truncation_psi)
     if not mixes.any():
         return w
@@ -31,22 +41,27 @@ def draw_latents(generator: Generator, training: Training, count: int, rng: torc
     return torch.where(swapped[:, :, None].to(device), other, w)
 
 
-def draw_step(generator: Generator, training: Training, step: int) -> Tensor:
-    """Draw the latents of a step, (N, num_ws, w_dim)."""
-    return draw_latents(generator, training, training.batch_size, step_rng(training.seed, step, "latents"))
+def draw_step(generator: Generator, training: Training, step: int, source: bool = False) -> Tensor:
+    """Draw the latents of a step, (N, num_ws, w_dim); those of the source images may differ in mixing."""
+    rng = step_rng(training.seed, step, "latents")
+    layer_rng = None
+    if not training.shared_draws:
+        layer_rng = step_rng(training.seed, step, "layer of the sources" if source else "layer")
+    return draw_latents(generator, training, training.batch_size, rng, layer_rng)
 
 
 def synthesize(
     generator: Generator, training: Training, w: Tensor, step: int, domain: Domain | None
 ) -> Tensor:
-    """Draw the images of a step, with the same noise whatever the domain."""
+    """Draw the images of a step, with the same noise whatever the domain if the draws are shared."""
+    noise = "noise" if domain is None or training.shared_draws else "noise of the adapted"
     images: Tensor = generator.synthesis(
         w,
         domain,
         noise=training.noise,
         resolution=training.resolution_at(step),
         dtype=training.dtype,
-        rng=step_rng(training.seed, step, "noise", w.device),
+        rng=step_rng(training.seed, step, noise, w.device),
     )
     return images
 

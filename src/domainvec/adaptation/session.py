@@ -31,7 +31,7 @@ from domainvec.files import require_writable
 from domainvec.guidance.augmentation import squash
 from domainvec.guidance.preservation import Preservation, Terms
 from domainvec.guidance.text import Guidance, default_guidance
-from domainvec.guidance.viewing import Needs, Viewer
+from domainvec.guidance.viewing import AdaptedBatch, Needs, Viewer
 
 if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
@@ -262,7 +262,7 @@ class Session:
             autocast=training.autocast(w.device),
         )
         self.objective.update(batch, step)
-        terms = self._terms(batch, step)
+        terms = self._terms(batch, step, domain)
         loss = torch.stack([weight * value.float() for weight, value in terms.values() if weight]).sum()
         parameters = self.learnable.parameters()
         gradients = torch.autograd.grad(loss, parameters) if loss.isfinite() else ()
@@ -273,6 +273,8 @@ class Session:
             parameter.grad = gradient  # autograd.grad leaves those of the networks' weights alone
         self.optimizer.param_groups[0]["lr"] = training.learning_rate_at(step)
         self.optimizer.step()
+        if step == 0 and training.forget_first_gradient:
+            self.optimizer.state.clear()
         self._seconds += time.perf_counter() - began
         values = {name: value.item() for name, (_, value) in terms.items()}
         self.history.append(
@@ -285,11 +287,14 @@ class Session:
             self.save()
         yield Progress("training", self.step, training.steps, loss.item(), values, current)
 
-    def _terms(self, batch: Any, step: int) -> Terms:  # noqa: ANN401
+    def _terms(self, batch: AdaptedBatch, step: int, domain: Domain) -> Terms:
         """All losses by name, each with its weight."""
         terms = self.preservation.pixel_terms(batch)
         if self.preservation.l2 > 0:
             terms["l2"] = self.preservation.l2, self.learnable.l2()
+        if self.preservation.layer_l2 > 0:
+            squares = [part.square().mean() for part in domain.named_tensors().values()]
+            terms["layer_l2"] = self.preservation.layer_l2, torch.stack(squares).sum()
         return {**terms, **self.objective(batch, step), **self.preservation.embedding_terms(batch)}
 
     def _inverting(self, steps: Iterator[InversionStep]) -> Iterator[Progress]:

@@ -34,6 +34,9 @@ _BLOCK = 4
 _DECIDES = ("source_pool", "style_mixing", "truncation_psi", "noise", "precision")
 """Settings that decide what is in a pool."""
 
+_DECIDES_BATCH = ("batch_size", "resolution", "seed", "shared_draws")
+"""Settings that decide what is in the batch of a step besides."""
+
 
 @dataclass(frozen=True)
 class PoolEntries:
@@ -173,7 +176,7 @@ class SourceSide:
             tuple(map(id, self._encoders)),
             json.dumps(self._viewer.settings),
             self._viewer.needs_images,
-            *(getattr(training, name) for name in (*_DECIDES, "batch_size", "resolution", "seed")),
+            *(getattr(training, name) for name in (*_DECIDES, *_DECIDES_BATCH)),
             training.full_size_fraction,
             training.full_size_fraction and training.steps,
         )
@@ -203,7 +206,8 @@ class SourceSide:
             return self._pools[resolution].draw(training.seed, step, training.batch_size)
         with torch.no_grad():
             w = draw_step(generator, training, step)
-            return PoolEntries(w, synthesize(generator, training, w, step, None))
+            own = w if training.shared_draws else draw_step(generator, training, step, source=True)
+            return PoolEntries(w, synthesize(generator, training, own, step, None))
 
     def _make_pool(self, step: int) -> SourcePool:
         """Make the pool that a step draws from, and others of its resolution."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -115,11 +116,9 @@ class TextObjective(Objective):
         with warnings.catch_warnings():
             # Said once, and not of each template.
             warnings.simplefilter("ignore", UnknownWordsWarning)
+            embed = partial(embed_texts, templates=guidance.templates, verbatim=guidance.verbatim_templates)
             self.endpoints: Endpoints = [
-                (
-                    embed_texts(encoder, target.texts, guidance.templates),
-                    embed_texts(encoder, [target.source], guidance.templates),
-                )
+                (embed(encoder, target.texts), embed(encoder, [target.source]))
                 for encoder in setting.encoders
             ]
             self.readers = [

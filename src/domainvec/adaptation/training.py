@@ -75,12 +75,18 @@ class Training:
         batch_size: images per step.
         learning_rate: peak learning rate of Adam; or one for each parameterization, by name.
         betas: of Adam.
+        forget_first_gradient: let Adam forget the gradient of its first step. Images and their sources are
+            equal then, and the direction's gradient is many times what it is later, which Adam would remember
+            for hundreds of steps (docs/published.md).
         warmup_steps: steps over which the learning rate rises to its peak.
         decay_fraction: share of the steps, at the end, over which it falls to 5 % of the peak. Both are
             linear.
         style_mixing: probability that an image mixes the styles of two latents at a random layer.
         truncation_psi: how far latents are drawn towards the mean; 1 for not at all.
         noise: the generator's noise, "const", "random" or "none".
+        shared_draws: draw random noise and style mixing once for an image and its source. Otherwise each has
+            its own, and the style mixing of a step is one for its whole batch, as in HyperDomainNet's code:
+            one decision whether to mix, and for adapted and source images one layer each.
         resolution: side in pixels at which synthesis stops, or "full" for the generator's own; layers above
             it are not trained. None trains up to 256 px at full resolution, and larger generators at the
             smallest power of two, from 256, that fills what the encoders look at.
@@ -101,11 +107,13 @@ class Training:
     batch_size: int = 4
     learning_rate: float | Mapping[str, float] = dataclasses.field(default_factory=lambda: _relative(0.1))
     betas: tuple[float, float] = (0.9, 0.999)
+    forget_first_gradient: bool = False
     warmup_steps: int = 0
     decay_fraction: float = 0.0
     style_mixing: float = 0.0
     truncation_psi: float = 1.0
     noise: Noise = "const"
+    shared_draws: bool = True
     resolution: int | Literal["full"] | None = None
     full_size_fraction: float = 0.0
     precision: Precision | None = None
@@ -132,6 +140,8 @@ class Training:
             _require(name, value, _is_number(value) and 0 <= value <= 1, "from 0 to 1")
         if self.source_pool and self.noise == "random":
             raise InputError("source_pool keeps images, but noise is 'random': expected 'const' or 'none'")
+        if self.source_pool and not self.shared_draws:
+            raise InputError("source_pool keeps images, but shared_draws is False: expected True")
         if self.plateau is not None and self.full_size_fraction:
             raise InputError("full_size_fraction needs a last step, but steps is 'auto': expected a number")
 
@@ -159,14 +169,15 @@ class Training:
         """Return a copy with other values.
 
         Besides the fields' own types, `steps` may be "auto": stop at the plateau, after twice the steps at
-        the latest, at a constant learning rate. Random noise goes without a source pool by default.
+        the latest, at a constant learning rate. Random noise and draws that are not shared go
+        without a source pool by default.
 
         Raises: InputError for an unknown name or a value out of range.
         """
         names = [field.name for field in fields(self)]
         if unknown := changes.keys() - set(names):
             raise InputError(f"training has no {', '.join(sorted(unknown))}; it has {', '.join(names)}")
-        if changes.get("noise") == "random":
+        if changes.get("noise") == "random" or changes.get("shared_draws") is False:
             changes.setdefault("source_pool", 0)
         if changes.get("steps") == "auto":
             automatic = {"plateau": Plateau(), "decay_fraction": 0.0}
@@ -266,10 +277,10 @@ def training_resolution(
     return wanted
 
 
-PUBLISHED_TRAINING = Training(style_mixing=0.9)
-"""A domain vector towards a text as HyperDomainNet (arXiv:2210.08884) trains it."""
+PUBLISHED_TRAINING = Training(style_mixing=0.9, forget_first_gradient=True)
+"""A domain vector towards a text with the settings of HyperDomainNet (arXiv:2210.08884), but shared draws."""
 
-PUBLISHED_IMAGE_TRAINING = PUBLISHED_TRAINING.replace(learning_rate=_relative(0.01))
+PUBLISHED_IMAGE_TRAINING = Training(style_mixing=0.9, learning_rate=_relative(0.01))
 """A domain vector towards one picture as HyperDomainNet (arXiv:2210.08884) trains it."""
 
 ROBUST_TRAINING = Training(

@@ -51,6 +51,15 @@ class Precision(str, Enum):
     BFLOAT16 = "bfloat16"
 
 
+class RecipeName(str, Enum):
+    """Adaptations as papers' code does them."""
+
+    FACES = "hyperdomainnet-faces"
+    CATS = "hyperdomainnet-cats"
+    CHURCHES = "hyperdomainnet-churches"
+    CARS = "hyperdomainnet-cars"
+
+
 class GuidanceName(str, Enum):
     """Presets of the losses."""
 
@@ -80,8 +89,9 @@ def adapt(
         ),
     ] = None,
     source: Annotated[
-        str, typer.Option("--from", metavar="TEXT", help="What the generator's images are.")
-    ] = "a photo",
+        str | None,
+        typer.Option("--from", metavar="TEXT", help="What the generator's images are.  [default: a photo]"),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +121,14 @@ def adapt(
         typer.Option(
             rich_help_panel=ADVANCED,
             help="The losses: as published, or robust for small encoders.  [default: the encoder's]",
+        ),
+    ] = None,
+    recipe: Annotated[
+        RecipeName | None,
+        typer.Option(
+            rich_help_panel=ADVANCED,
+            help="With --to: encoders, losses, source text and training exactly as a paper's code has them "
+            "(docs/published.md); other options still change them.",
         ),
     ] = None,
     parameterization: Parameterization = None,
@@ -200,6 +218,8 @@ def adapt(
     targets = targets or []
     count = parse_steps(steps)
     _check_options(generator, targets, to_image, to_images, text_weight, train_resolution, full_size_fraction)
+    if recipe is not None and (guidance is not None or to_image is not None or to_images is not None):
+        raise typer.BadParameter("is for texts and has its own guidance", param_hint="--recipe")
     of_several = {
         "adversarial": adversarial,
         "distance_consistency": distance_consistency,
@@ -213,6 +233,7 @@ def adapt(
     checkpoint, preview = output.with_suffix(".ckpt"), output.with_suffix(".preview.png")
 
     import domainvec as dv
+    from domainvec.adaptation import RECIPES
     from domainvec.adaptation.checkpoint import earlier_checkpoint
     from domainvec.cli.machine import prepare
     from domainvec.encoders import default_encoder_names
@@ -222,10 +243,12 @@ def adapt(
     require_writable(output)
     where = prepare(device, threads)
     model = dv.Generator.from_pretrained(generator, device=where)
-    names = encoder or default_encoder_names(model)
+    exact = None if recipe is None else RECIPES[recipe.value]
+    names = encoder or (default_encoder_names(model) if exact is None else exact.encoders)
     encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
-    chosen = presets[guidance] if guidance else default_guidance(encoders)
+    chosen = presets[guidance] if guidance else exact.guidance if exact else default_guidance(encoders)
+    source = source or (exact.source if exact else "a photo")
     parts: list[dv.Target] = []
     if to_image is not None:
         parts.append(_picture(to_image, model.resolution))
@@ -249,11 +272,12 @@ def adapt(
         "source_pool": source_pool,
     }
     changes = {name: value for name, value in loop.items() if value is not None}
+    training = exact.training if exact else dv.Training.for_encoder(encoders, target, chosen)
     session = dv.Session(
         model,
         encoders,
         target,
-        training=dv.Training.for_encoder(encoders, target, chosen).replace(seed=seed, **changes),
+        training=training.replace(seed=seed, **changes),
         guidance=chosen,
         keep=keep,
         checkpoint=checkpoint,

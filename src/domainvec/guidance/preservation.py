@@ -50,6 +50,7 @@ class Preservation:
         chroma: add no colour variation.
         out_of_range: keep pixels within [-1, 1]. Above 0, encoders also see pixels beyond it squashed.
         l2: keep the domain's numbers small (their mean square).
+        layer_l2: the same of each layer's numbers, added up over the layers, as in HyperDomainNet's code.
 
     Raises: InputError if a weight is negative or not finite, or if only one of `attributes` and `keep` is
         given.
@@ -65,6 +66,7 @@ class Preservation:
     chroma: float = 0.0
     out_of_range: float = 0.0
     l2: float = 0.0
+    layer_l2: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, str):

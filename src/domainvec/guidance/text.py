@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,8 +20,6 @@ from domainvec.guidance.preservation import Preservation, Terms
 
 if TYPE_CHECKING:
     from domainvec.guidance.viewing import AdaptedBatch, ImageTextEncoder
-
-_SHORTEST_SHIFT = 0.05
 
 Endpoints = Sequence[tuple[Tensor, Tensor]]
 """For each encoder the embeddings of target and source, each (1, T, D) for T templates, unit length."""
@@ -41,6 +40,11 @@ class Guidance:
         views: number of random views of each image; 1 without augmentation.
         independent_views: draw other views for the adapted images than for their sources.
         templates: sentences around the prompt, each with one {}.
+        verbatim_templates: fill them with the prompt exactly as given, not grammatically
+            (`domainvec.encoders.templates.compose`).
+        shortest_shift: image shifts shorter than this count as this long (`direction_loss`).
+        antialias: resize images to the encoders' size with their own preprocessing; otherwise bicubically
+            without antialiasing or clamping, as CLIP's transforms for tensors once did.
 
     Raises: InputError if a value is out of range.
     """
@@ -52,6 +56,9 @@ class Guidance:
     views: int = 1
     independent_views: bool = False
     templates: tuple[str, ...] = GENERAL_TEMPLATES
+    verbatim_templates: bool = False
+    shortest_shift: float = 0.05
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "templates", tuple(self.templates))
@@ -62,6 +69,8 @@ class Guidance:
             raise InputError(f"views is {self.views}; expected 1 or more")
         if self.augmentation is None and (self.views > 1 or self.independent_views):
             raise InputError("views and independent_views need an augmentation; pass one or leave them out")
+        if not 0 < self.shortest_shift < math.inf:
+            raise InputError(f"shortest_shift is {self.shortest_shift}; expected a number above 0")
         require_templates(self.templates)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +96,10 @@ class Guidance:
 
 
 PUBLISHED = Guidance()
-"""Text guidance as HyperDomainNet published it; the default for encoders as large as CLIP ViT-B/32."""
+"""HyperDomainNet's losses for texts; the default for encoders as large as CLIP ViT-B/32.
+
+It is not the reference implementation to the letter: that is `domainvec.adaptation.HYPERDOMAINNET_FACES`.
+"""
 
 FACES = Guidance(
     direction=1.0,
@@ -124,9 +136,12 @@ def default_guidance(encoders: Sequence[ImageTextEncoder]) -> Guidance:
 
 
 @torch.no_grad()
-def embed_texts(encoder: ImageTextEncoder, prompts: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """Embed prompts in T templates, averaged over the prompts: (1, T, D)."""
-    return torch.stack([encoder.encode_texts(compose(prompt, templates)) for prompt in prompts]).mean(0)[None]
+def embed_texts(
+    encoder: ImageTextEncoder, prompts: Sequence[str], templates: Sequence[str], verbatim: bool = False
+) -> Tensor:
+    """Embed prompts in T templates (`compose`), averaged over the prompts: (1, T, D)."""
+    rows = [encoder.encode_texts(compose(prompt, templates, verbatim)) for prompt in prompts]
+    return torch.stack(rows).mean(0)[None]
 
 
 def mean_embedding(endpoint: Tensor) -> Tensor:
@@ -166,10 +181,8 @@ def directional_terms(guidance: Guidance, endpoints: Endpoints, batch: AdaptedBa
         part = share / len(adapted)
         for target, source in zip(adapted, sources, strict=True):
             if guidance.direction > 0:
-                add(
-                    "direction",
-                    part * direction_loss(target, source, end, start, shortest_shift=_SHORTEST_SHIFT),
-                )
+                shortest = guidance.shortest_shift
+                add("direction", part * direction_loss(target, source, end, start, shortest_shift=shortest))
             if guidance.global_text > 0:
                 add("global_text", part * global_loss(target, end))
     return {name: (getattr(guidance, name), value) for name, value in values.items()}

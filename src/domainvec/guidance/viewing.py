@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from domainvec.errors import InputError
 from domainvec.guidance.augmentation import Augmentation, augment
@@ -43,6 +44,37 @@ class TokenEncoder(ImageTextEncoder, Protocol):
 
     def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
         """Embed (N, 3, H, W) to unit length (N, D), and give tokens (N, T, C) of a layer."""
+
+
+class Aliased:
+    """An encoder that is shown images resized bicubically, without antialiasing or clamping.
+
+    That is how CLIP's transforms treated tensors before torchvision 0.17, and so how StyleGAN-NADA and
+    HyperDomainNet trained and measured. Everything else is the encoder's own.
+
+    Args:
+        encoder: it sees images of its own size, which its preprocessing need not resize.
+    """
+
+    def __init__(self, encoder: Any) -> None:  # noqa: ANN401 -- an ImageTextEncoder, or a TokenEncoder
+        self._encoder = encoder
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._encoder, name)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Embed (N, 3, H, W) about [-1, 1] to unit length (N, D)."""
+        embeddings: Tensor = self._encoder.encode_images(self._resize(images))
+        return embeddings
+
+    def encode_images_and_tokens(self, images: Tensor, depth: float = 0.5) -> tuple[Tensor, Tensor]:
+        """Embed (N, 3, H, W) to unit length (N, D), and give tokens (N, T, C) of a layer."""
+        embeddings, tokens = self._encoder.encode_images_and_tokens(self._resize(images), depth)
+        return embeddings, tokens
+
+    def _resize(self, images: Tensor) -> Tensor:
+        size = (self._encoder.image_size,) * 2
+        return F.interpolate(images.float(), size, mode="bicubic", align_corners=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +139,9 @@ class Viewer:
         # Without random views the whole images are what everything looks at.
         self.whole = needs.whole or (needs.views and self.augmentation is None)
         self.token_depth = needs.token_depth
-        self.encoders = tuple(encoders) if self.whole or self.num_views else ()
+        looking = encoders if self.whole or self.num_views else ()
+        self.encoders = tuple(each if guidance.antialias else Aliased(each) for each in looking)
+        self.antialias = guidance.antialias
         self.needs_images = needs.source_images or self.augmentation is not None
 
     @property
@@ -119,6 +153,7 @@ class Viewer:
             "augmentation": augmentation,
             "views": self.num_views,
             "independent_views": self.independent,
+            **({} if self.antialias else {"antialias": False}),
         }
 
     def crops(self, images: Tensor, rng: torch.Generator) -> list[Tensor]:
