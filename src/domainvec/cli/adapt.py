@@ -291,12 +291,17 @@ def adapt(
     earlier = earlier_checkpoint(checkpoint)
     _tell_checkpoint(checkpoint, earlier, resume)
     _run(session, checkpoint, preview, preview_every)
+    _save(session, output)
+    for leftover in (checkpoint, earlier, preview):
+        leftover.unlink(missing_ok=True)
+
+
+def _save(session: dv.Session, output: Path) -> None:
+    """Write the domain, its picture and its record, and say so."""
     if session.stopped is not None:
         typer.echo(f"stopped: {session.stopped}", err=True)
     result = session.result()
     result.save(output)
-    for leftover in (checkpoint, earlier, preview):
-        leftover.unlink(missing_ok=True)
     kept = f", {result.domain.num_nonzero:,} of them not zero" if result.domain.is_sparse else ""
     typer.echo(f"{output}: {result.domain.size:,} numbers{kept}, {output.stat().st_size / 1000:.1f} kB")
     typer.echo(f"{output.with_suffix('.json')}: the record of the training, {result.seconds:.0f} s")
