@@ -107,6 +107,7 @@ FACES = Guidance(
     preservation=Preservation(
         in_domain_angle=1.0,
         edges=1.5,
+        orientation=6.0,
         luminance=1.0,
         pixel_change=0.3,
         chroma=3.0,
