@@ -9,8 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+
+from domainvec.stylegan2 import Discriminator, Generator
+from domainvec.stylegan2.resampling import upsample
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "src" / "domainvec" / "bundled"
@@ -154,3 +158,77 @@ def test_a_timed_training_goes_on_from_its_checkpoint(monkeypatch, tmp_path, cap
     assert not again.goes_on() and again.share >= 1 and again.minutes == 1
     numbers = [each.randomness(3)[1].initial_seed() for each in (run, again)]
     assert numbers[0] == numbers[1] == 3_000_010
+
+
+@pytest.fixture
+def small_recipes(monkeypatch):
+    """The generator's and its discriminator's recipes, with networks that are made in no time."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    generator, discriminator = (
+        importlib.import_module(f"train_{kind}") for kind in ("generator", "discriminator")
+    )
+    for recipe in (generator, discriminator):
+        monkeypatch.setattr(recipe, "HELD_OUT", 4)
+        monkeypatch.setattr(recipe, "WIDTHS", (8, 8, 8, 8, 8, 4))
+    monkeypatch.setattr(generator, "W_DIM", 16)
+    return generator, discriminator
+
+
+def run_recipe(recipe, arguments: str, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["recipe", *arguments.split()])
+    recipe.main()
+
+
+def test_a_generator_grows_and_gets_a_discriminator(small_recipes, monkeypatch, tmp_path, capsys) -> None:
+    recipe, adversary = small_recipes
+    torch.manual_seed(0)
+    smaller = Generator(recipe.config(64))
+    smaller.save_pretrained(tmp_path / "smaller")
+    larger = Generator(recipe.config(128))
+    recipe.grow(larger, smaller)
+    z = torch.randn(2, smaller.z_dim)
+    with torch.no_grad():
+        torch.testing.assert_close(larger(z), upsample(smaller(z)))
+
+    shared = f"--data {tmp_path}/data --faces 16 --batch 4 --threads 1 --processes 1"
+    grown = f"{shared} --output {tmp_path}/out --resolution 128 --init {tmp_path}/smaller"
+    run_recipe(recipe, f"{grown} --images 8", monkeypatch)
+    folder = tmp_path / "out" / "faces"
+    first = Generator.from_pretrained(folder)
+    assert first.resolution == 128 and first.mapping.w_avg.any()
+    assert first.fingerprint != larger.fingerprint
+    run_recipe(recipe, f"{grown} --images 12", monkeypatch)
+    assert "going on from 8 images" in capsys.readouterr().out
+    second = Generator.from_pretrained(folder)
+    assert second.fingerprint != first.fingerprint
+
+    options = f"--generator {folder} --output {tmp_path}/adversary --samples 8 --minutes 0.02"
+    run_recipe(adversary, f"{shared} {options}", monkeypatch)
+    assert Discriminator.from_pretrained(folder).config.resolution == 128
+    assert Generator.from_pretrained(folder).fingerprint == second.fingerprint
+    figures = json.loads((tmp_path / "adversary" / "discriminator.json").read_text())
+    assert figures["photos_seen"] >= 4 and 0 <= figures["accuracy"] <= 1
+
+
+def test_a_generator_of_128_px_grows_from_another(small_recipes, monkeypatch, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run_recipe(small_recipes[0], "--resolution 128", monkeypatch)
+    assert "name it with --init" in capsys.readouterr().err
+
+
+def test_a_discriminator_that_sees_the_difference_is_always_right(small_recipes) -> None:
+    white, black = (np.full((4, 8, 8, 3), tone, np.uint8) for tone in (255, 0))
+
+    def brightness(images: torch.Tensor) -> torch.Tensor:
+        return images.mean((1, 2, 3))[:, None]
+
+    figures = small_recipes[1].measure(brightness, white, black)
+    assert figures == {"accuracy": 1, "ranked": 1, "photos": 1, "samples": -1}
+    figures = small_recipes[1].measure(brightness, black, white)
+    assert (figures["accuracy"], figures["ranked"]) == (0, 0)
+
+
+def test_the_gradient_penalty_is_the_squared_slope(small_recipes) -> None:
+    photos = torch.zeros(2, 3, 4, 4)
+    penalty = small_recipes[1].gradient_penalty(lambda images: 2 * images.sum((1, 2, 3)), photos)
+    assert penalty.item() == pytest.approx(4 * 48)
