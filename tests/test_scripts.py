@@ -123,6 +123,66 @@ def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
     assert alike > adversary.adversary_loss(same.flip(1), same, same, torch.tensor(20.0))
 
 
+def test_a_random_look_is_the_same_for_every_face(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    looks = importlib.import_module("random_looks")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    twins = images[[0, 1, 0]]
+    for treat in (*looks.TREATMENTS, looks._framing):
+        first, again, *others = (treat(np.random.default_rng(seed))(twins) for seed in (0, 0, 1, 2, 3, 4))
+        assert first.shape == twins.shape and first.isfinite().all(), treat
+        assert torch.equal(first, again), treat
+        assert not all(torch.equal(first, other) for other in others), treat
+        if treat is not looks._noisy:
+            torch.testing.assert_close(first[0], first[2])
+    for seed in range(20):
+        shown = looks.RandomLook(np.random.default_rng(seed))(images)
+        assert shown.shape == images.shape and shown.abs().max() <= 1
+    ramp = torch.linspace(-1, 1, 5).expand(1, 3, 1, 5)
+    knots = torch.tensor([0.0, 4.0, 2.0])
+    torch.testing.assert_close(
+        looks._interpolated(knots, (ramp[0, 0, 0] + 1) / 2), torch.tensor([0.0, 2.0, 4.0, 3.0, 2.0])
+    )
+
+
+def test_pictures_in_one_look_match_and_one_face_in_two_looks_does_not(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    loss = importlib.import_module("train_encoder").look_loss
+    embeddings = torch.eye(2).repeat_interleave(3, 0)
+    scale = torch.tensor(20.0)
+    by_look = loss(embeddings, torch.tensor([0, 0, 0, 1, 1, 1]), scale)
+    assert by_look == pytest.approx(np.log(2), abs=1e-3)  # each has two matches, equally near
+    assert loss(embeddings, torch.tensor([0, 1, 2, 0, 1, 2]), scale) == pytest.approx(
+        20 + np.log(2), abs=1e-3
+    )
+
+
+def test_an_encoder_learns_from_random_looks(monkeypatch, tmp_path) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe, batches = (importlib.import_module(name) for name in ("train_encoder", "encoder_batches"))
+    few = "--photos 8 --others 2 --compositions 4 --width 32 --depth 1 --text-width 32 --text-depth 1"
+    options = f"--output {tmp_path}/clip --data {tmp_path}/data --minutes 0.02 --held-out 1 --looks 3"
+    seen = []
+    in_looks = batches.Batches.in_looks
+
+    def watched(self, count, random):
+        seen.append(in_looks(self, count, random))
+        return seen[-1]
+
+    monkeypatch.setattr(batches.Batches, "in_looks", watched)
+    monkeypatch.setattr("sys.argv", ["recipe", *few.split(), *options.split()])
+    recipe._main()
+    images, looks, answers = seen[0]
+    assert images.shape == (3 * batches.LOOK_FACES, 3, 64, 64) and looks.unique().tolist() == [0, 1, 2]
+    asked = [question.needs_color for question in batches.QUESTIONS.values()]
+    assert (answers[:, 0] == -1).all() and (answers[:, 1:][:, asked] == -1).all() and (answers >= 0).any()
+    assert torch.equal(answers[: batches.LOOK_FACES], answers[batches.LOOK_FACES : 2 * batches.LOOK_FACES])
+    assert (tmp_path / "clip" / "model.safetensors").is_file()
+    monkeypatch.setattr("sys.argv", ["recipe", "--output", "x", "--looks", "1"])
+    with pytest.raises(SystemExit):
+        recipe._main()
+
+
 def test_sharpening_leaves_free_how_much_a_picture_smiles(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     sharpen = importlib.import_module("sharpen_encoder")
