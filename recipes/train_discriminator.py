@@ -1,12 +1,13 @@
 """Train the discriminator of a bundled generator: photos of the face world against the generator's samples.
 
-    python recipes/train_discriminator.py --generator runs/faces-128/faces --data runs/data
+    python recipes/train_discriminator.py --generator runs/faces-128/faces
 
 StyleGAN2's discriminator and its training (Karras et al. 2020, arXiv:1912.04958): non-saturating loss, R1 at
-photos every few steps. The generator is not trained; its samples are drawn once and rounded to 8 bits as
-photos are, lest the rounding tell them apart. The discriminator is saved into the generator's folder; how
-well it tells held-out photos and samples apart is written beside the checkpoint, to discriminator.json. Stop
-it at any time, run it again and it goes on.
+photos every few steps. The generator is not trained. Each batch shows the same faces as photos and as
+samples, so that nothing but the drawing tells them apart; both are drawn once, and both are rounded to 8
+bits. The discriminator is saved into the generator's folder; how well it tells held-out photos and samples
+apart is written beside the checkpoint, to discriminator.json. Stop it at any time, run it again and it goes
+on.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import torch.nn.functional as F
 from cards import write_json
 from timed import TimedTraining
 from torch import Tensor
-from train_generator import HELD_OUT, training_set
 
+from domainvec.evaluation import true_drawings
 from domainvec.files import atomic_path
 from domainvec.images import from_uint8, to_uint8
 from domainvec.stylegan2 import Discriminator, DiscriminatorConfig, Generator
@@ -31,18 +32,24 @@ from domainvec.stylegan2.pretrained import load_discriminator, save_discriminato
 WIDTHS = (192, 192, 128, 64, 32, 16)
 """Feature maps at 4 px, 8 px, ..., 128 px."""
 R1_EVERY = 16
+HELD_OUT = 256
 
 
 @torch.no_grad()
-def samples_of(generator: Generator, path: Path, count: int) -> np.ndarray:
-    """Samples (N, H, W, 3) uint8 of a generator, drawn once."""
-    if not path.exists():
-        random = torch.Generator().manual_seed(4)
-        parts = torch.randn(count, generator.z_dim, generator=random).split(50)
-        drawn = np.concatenate([to_uint8(generator(part)) for part in parts])
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, drawn)
-    return np.load(path, mmap_mode="r")
+def photos_and_samples(generator: Generator, folder: Path, count: int) -> list[np.ndarray]:
+    """The same faces as the world and the generator draw them, each (N, H, W, 3) uint8, drawn once."""
+    noise = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(4))
+    ways = {
+        "photos": lambda z: true_drawings(z, "photo", generator.resolution),
+        "samples": lambda z: generator(z).clamp(-1, 1),
+    }
+    for name, draw in ways.items():
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            drawn = np.concatenate([to_uint8(draw(z)) for z in noise.split(50)])
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, drawn)
+    return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ways]
 
 
 def gradient_penalty(discriminator: Discriminator, photos: Tensor) -> Tensor:
@@ -66,10 +73,8 @@ def train(
     random, _ = run.randomness(options.seed)
     losses: list[float] = []
     while run.goes_on():
-        true, drawn = (
-            from_uint8(pool[random.integers(HELD_OUT, len(pool), options.batch)])
-            for pool in (photos, samples)
-        )
+        rows = random.integers(HELD_OUT, len(photos), options.batch)
+        true, drawn = (from_uint8(pool[rows]) for pool in (photos, samples))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             on_true, on_drawn = discriminator(true), discriminator(drawn)
         loss = F.softplus(on_drawn.float()).mean() + F.softplus(-on_true.float()).mean()
@@ -118,14 +123,11 @@ def main() -> None:
         "--generator", type=Path, required=True, help="folder, which the discriminator is saved into"
     )
     parser.add_argument("--output", type=Path, default=Path("runs/discriminator"), help="of the checkpoint")
-    parser.add_argument("--data", type=Path, default=Path("runs/data"))
-    parser.add_argument("--faces", type=int, default=24_000, help="photos, those of train_generator.py")
-    parser.add_argument("--samples", type=int, default=8_000)
+    parser.add_argument("--faces", type=int, default=8_000, help="that are drawn in both ways")
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--batch", type=int, default=16, help="photos, and as many samples")
+    parser.add_argument("--batch", type=int, default=8, help="photos, and as many samples")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--r1", type=float, default=1.0, help="weight of the gradient penalty")
-    parser.add_argument("--processes", type=int, default=2, help="that draw the photos")
+    parser.add_argument("--r1", type=float, default=0.5, help="weight of the gradient penalty")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -133,11 +135,9 @@ def main() -> None:
     torch.manual_seed(options.seed)
     options.output.mkdir(parents=True, exist_ok=True)
     generator = Generator.from_pretrained(options.generator)
-    side = generator.resolution
-    photos = training_set(options.data, options.faces, side, options.processes)["drawings"]
-    samples = samples_of(generator, options.output / "samples.npy", options.samples)
+    photos, samples = photos_and_samples(generator, options.output, options.faces)
     widths = WIDTHS[: len(generator.config.channels)]
-    discriminator = Discriminator(DiscriminatorConfig(side, widths))
+    discriminator = Discriminator(DiscriminatorConfig(generator.resolution, widths))
     seen = train(discriminator, photos, samples, options)
     save_discriminator(discriminator, options.generator, torch.float16)
     figures = {"photos_seen": seen, **measure(load_discriminator(options.generator), photos, samples)}

@@ -14,7 +14,8 @@ tuned together on pictures to the end. What is saved is a plain StyleGAN2 genera
 larger --images goes on from it, at the learning rate of that share of the whole.
 
 With --init a trained generator grows to a larger --resolution: the new block begins by adding nothing to its
-enlarged picture, and all layers learn from larger drawings, those that were trained before more slowly.
+enlarged picture, and the layers from --train-from on, or all, learn from larger drawings, those that were
+trained before more slowly.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ COLOUR_LAYER = 5
 """First layer that draws with the colour's w in a mixed picture: the first at 32 px."""
 MIXED_SHARE = 0.33
 HELD_OUT = 512
+EVALUATED = 128
+"""Of these faces, how many are drawn at each report."""
 USED_COORDINATES = 41
 """Coordinates of z from this one on are not used by the world."""
 MAPPING_RATE = 100
@@ -230,6 +233,15 @@ def grow(generator: Generator, smaller: Generator) -> None:
         to_rgb.weight.zero_()
 
 
+def train_from(model: Pair, resolution: int) -> None:
+    """Let only the layers of this resolution and larger ones learn."""
+    block = resolution.bit_length() - 3
+    synthesis = model.generator.synthesis
+    model.requires_grad_(False)
+    for layer in (*synthesis.convs[max(0, 2 * block - 1) :], *synthesis.to_rgbs[block:]):
+        layer.requires_grad_(True)
+
+
 def train(arguments: argparse.Namespace) -> None:
     """Train, or go on from the last checkpoint; save the averaged generator at the end."""
     torch.set_num_threads(arguments.threads)
@@ -238,7 +250,7 @@ def train(arguments: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     full = arguments.resolution
     data = training_set(arguments.data, arguments.faces, full, arguments.processes)
-    held_out = batch(data, np.arange(HELD_OUT))
+    held_out = batch(data, np.arange(min(EVALUATED, HELD_OUT)))
     shares = np.array(data["weights"], np.float64)
     shares[:HELD_OUT] = 0
     shares /= shares.sum()
@@ -249,6 +261,8 @@ def train(arguments: argparse.Namespace) -> None:
         smaller = Generator.from_pretrained(arguments.init)
         grow(model.generator, smaller)
         inherited = {f"generator.{name}" for name, _ in smaller.named_parameters()}
+        if arguments.train_from:
+            train_from(model, arguments.train_from)
         arguments.until_16 = arguments.until_32 = arguments.teach = 0.0
     average = copy.deepcopy(model).requires_grad_(False)
     kernels: list[nn.Parameter] = []
@@ -479,6 +493,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/faces"))
     parser.add_argument("--resolution", type=int, choices=(64, 128), default=64)
     parser.add_argument("--init", help="generator to begin with, of this resolution or half of it")
+    parser.add_argument(
+        "--train-from", type=int, help="with --init, the least resolution whose layers learn; all by default"
+    )
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--faces", type=int, default=24_000, help="size of the training set")
     parser.add_argument("--processes", type=int, default=2, help="that draw the training set")

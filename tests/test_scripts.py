@@ -262,8 +262,8 @@ def test_a_generator_grows_and_gets_a_discriminator(small_recipes, monkeypatch, 
     second = Generator.from_pretrained(folder)
     assert second.fingerprint != first.fingerprint
 
-    options = f"--generator {folder} --output {tmp_path}/adversary --samples 8 --minutes 0.02"
-    run_recipe(adversary, f"{shared} {options}", monkeypatch)
+    options = f"--generator {folder} --output {tmp_path}/adversary --faces 8 --batch 4 --minutes 0.02"
+    run_recipe(adversary, f"{options} --threads 1", monkeypatch)
     assert Discriminator.from_pretrained(folder).config.resolution == 128
     assert Generator.from_pretrained(folder).fingerprint == second.fingerprint
     figures = json.loads((tmp_path / "adversary" / "discriminator.json").read_text())
