@@ -7,10 +7,13 @@ and truncated and style-mixed samples.
 
     distance   mean absolute difference of samples and the true drawings of the same z, pixels on [-1, 1]
     own        share of samples whose own true drawing is the nearest of 256
+    attributes   mean share of attributes that the judge reads alike in a sample and its true drawing
     photo      mean probability of "photo" by the judge, for samples, truncated and mixed ones, and drawings
     frechet    Fréchet distance of the judge's features between samples and drawings of other faces, and that
                of the drawings of the same faces (floor)
     precision, recall   of the samples, and of the drawings of the same faces (Kynkäänniemi et al. 2019)
+
+The judge is shown pictures averaged to the 64 px that it was trained on.
 
 With --snapshots FOLDER it measures each generator in there instead, a line each, as the recipe writes them,
 and draws the curve over the pictures seen, `generator-curve.png` (extra `plots`).
@@ -25,12 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import domainvec as dv
 from domainvec.evaluation import (
     Judge,
     frechet_distance,
+    identity,
     nearest_neighbor_accuracy,
     precision_recall,
     render_faces,
@@ -50,17 +55,34 @@ def mix_styles(w: Tensor, rng: torch.Generator) -> Tensor:
     return torch.where(swapped[:, :, None], w.roll(-1, 0), w)
 
 
+def as_judged(images: Tensor, judge: Judge) -> Tensor:
+    """Pictures at the resolution that the judge looks at."""
+    return F.adaptive_avg_pool2d(images, judge.resolution)
+
+
+def draw_truth(judge: Judge, count: int, resolution: int, rng: torch.Generator) -> dict[str, Any]:
+    """Noise, the drawings of it, and the judge's features of these and of drawings of other faces."""
+    z, others = (torch.randn(count, 64, generator=rng) for _ in range(2))
+    draws, other_draws = (render_faces(each, "photo", resolution) for each in (z, others))
+    features, other_features = (
+        map_batches(judge.features, as_judged(images, judge)) for images in (draws, other_draws)
+    )
+    return {"z": z, "draws": draws, "features": features, "other_features": other_features}
+
+
 @torch.no_grad()
 def compare(generator: dv.Generator, judge: Judge, truth: dict[str, Any]) -> dict[str, Any]:
     """Compare samples with the drawings of the same faces and of others."""
     samples = map_batches(lambda z: generator(z).clamp(-1, 1), truth["z"])
-    features = map_batches(judge.features, samples)
+    judged = as_judged(samples, judge)
+    features = map_batches(judge.features, judged)
     manifold, floor = (
         precision_recall(truth["other_features"], each) for each in (features, truth["features"])
     )
     return {
         "distance": round(float((samples - truth["draws"]).abs().mean()), 4),
         "own": round(nearest_neighbor_accuracy(samples[:256], truth["draws"][:256]).value, 3),
+        "attributes": round(identity(judge, as_judged(truth["draws"], judge), judged).agreement.value, 3),
         "frechet": round(frechet_distance(features, truth["other_features"]), 3),
         "frechet_floor": round(frechet_distance(truth["features"], truth["other_features"]), 3),
         "precision": round(manifold.precision.value, 3),
@@ -109,20 +131,21 @@ def main() -> None:
     options = parser.parse_args()
     judge = Judge.from_pretrained(options.judge)
     rng = torch.Generator().manual_seed(SEED)
-    z, others = (torch.randn(options.samples, 64, generator=rng) for _ in range(2))
-    truth: dict[str, Any] = {"z": z, "draws": render_faces(z, "photo")}
-    truth["features"] = map_batches(judge.features, truth["draws"])
-    truth["other_features"] = map_batches(lambda part: judge.features(render_faces(part, "photo")), others)
     if options.snapshots is not None:
-        rows = []
-        for folder in sorted(options.snapshots.iterdir()):
-            snapshot = dv.Generator.from_pretrained(folder)
-            rows.append({"snapshot": folder.name, **compare(snapshot, judge, truth)})
+        snapshots = {
+            path.name: dv.Generator.from_pretrained(path) for path in sorted(options.snapshots.iterdir())
+        }
+        resolution = next(iter(snapshots.values())).resolution
+        truth, rows = draw_truth(judge, options.samples, resolution, rng), []
+        for name, snapshot in snapshots.items():
+            rows.append({"snapshot": name, **compare(snapshot, judge, truth)})
             print(json.dumps(rows[-1]), flush=True)
         draw_curve(rows, options.output / "generator-curve.png")
         return
 
     generator = dv.Generator.from_pretrained(options.generator)
+    truth = draw_truth(judge, options.samples, generator.resolution, rng)
+    z = truth["z"]
     w = generator.mapping(z)
     shown = {
         "sixteen unselected samples": w,
@@ -135,7 +158,9 @@ def main() -> None:
     }
     sets["what the world draws for the same noise"] = truth["draws"]
     photo = {
-        name: map_batches(lambda part: judge.domain_log_probabilities(part, ["photo"]).exp(), images)
+        name: map_batches(
+            lambda part: judge.domain_log_probabilities(as_judged(part, judge), ["photo"]).exp(), images
+        )
         for name, images in sets.items()
     }
     report = compare(generator, judge, truth)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from drawings import COMPOSITIONS, PHOTO, Drawings
 from numpy.typing import NDArray
+from random_looks import RandomLook
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
@@ -37,6 +38,8 @@ DISTORTED_SHARE = 0.08
 TEMPLATE_SHARE = 0.2
 """Share of captions in the plain grammar that guidance asks in."""
 UNKNOWN_SHARE = 0.01
+LOOK_FACES = 6
+"""That are shown in each random look."""
 LONGEST_TEXT = 40
 CAPTIONS = 4
 """For each picture."""
@@ -171,6 +174,22 @@ class Batches:
         pools += [self._others] * (count - photos)
         images, answers = _shown([self._pick(each, random) for each in pools])
         return augment(images, CLOSE_VIEWS, generator), torch.from_numpy(answers)
+
+    def in_looks(self, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """The same photos in each of some random looks.
+
+        Returns: pictures (count · LOOK_FACES, 3, 64, 64), the number of each one's look, and answers to the
+            quiz as in a batch, but for the domain and for what needs colours.
+        """
+        images, answers = _shown([self._pick(self._photos, random) for _ in range(LOOK_FACES)])
+        hidden = [True, *(asked.needs_color for asked in QUESTIONS.values())]
+        answers[:, hidden] = _NONE
+        shown = torch.cat([RandomLook(random)(images) for _ in range(count)])
+        return (
+            shown,
+            torch.arange(count).repeat_interleave(LOOK_FACES),
+            torch.from_numpy(answers).repeat(count, 1),
+        )
 
     def _encoded(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         masks = self._masks[numbers]

@@ -13,7 +13,8 @@ quiz: which of the domains is it, is the hair long, curly or short, and so on, a
 A robust encoder also sees the pictures that would fool it: moved along its own gradient (half of them by a
 smooth pattern, which is what a generator can draw), corrupted ones, and, with --generator, samples of the
 generator: plain ones as photos, and ones bent by random domain vectors as "distorted photos". With
---adversary vectors learn to fool it while it learns (adversary.py).
+--adversary vectors learn to fool it while it learns (adversary.py). With --looks it also sees faces in looks
+that no caption names (random_looks.py), and learns which of them are in the same one, and what the faces are.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ PHOTO_WEIGHT = 0.05
 """Of a photo in the question for the domain, because photos are so many."""
 ADVERSARY_WEIGHT = 0.5
 """At 1 for half an hour more, 99 % of domains were named rightly, but guidance lost the infrared photo."""
+LOOK_WEIGHT = 0.3
 FIRST_ATTACK, FULL_ATTACK = 0.1, 0.4
 """Shares of the training at which attacks begin, and at which they have their full length."""
 _CHANGED = [i for i, name in enumerate(DOMAINS) if name != drawings.PHOTO]
@@ -205,6 +207,20 @@ def quiz_loss(
     return loss + question_loss(images, questions, answers[:, 1:], scale, smile_weight)
 
 
+def look_loss(images: Tensor, looks: Tensor, scale: Tensor) -> Tensor:
+    """Pictures in the same look are each other's matches (Khosla et al. 2020, arXiv:2004.11362).
+
+    Args:
+        images: embeddings (N, D); the same faces in each look, so that a face alone matches nothing.
+        looks: the number of each one's look, (N,); at least two of each.
+        scale: of the cosines.
+    """
+    itself = torch.eye(len(images), dtype=torch.bool)
+    matches = (looks[:, None] == looks[None]) & ~itself
+    chances = (scale * images @ images.T).masked_fill(itself, -torch.inf).log_softmax(dim=1)
+    return -(chances.masked_fill(~matches, 0.0).sum(dim=1) / matches.sum(dim=1)).mean()
+
+
 def _matches(batch: Batch) -> Tensor:
     return (batch.captions[:, None] == batch.captions[None]).float()
 
@@ -276,21 +292,26 @@ def train(model: CLIPModel, batches: Batches, options: argparse.Namespace) -> di
             radius = options.radius * min(1.0, (run.share - FIRST_ATTACK) / (FULL_ATTACK - FIRST_ATTACK))
             images = attack(model, batch, radius, generator)
         quiz = encode_texts(model, batch.quiz_tokens, batch.quiz_masks)
-        fakes = truths = images[:0]
+        fakes = truths = shown = images[:0]
+        if options.looks:
+            shown, looks, answers = batches.in_looks(options.looks, random)
         if adversary is not None:
             wanted = quiz[_CHANGED].detach()
             model.requires_grad_(False)
             fakes, truths, labels = adversary(lambda pictures: encode_images(model, pictures), wanted)
             model.requires_grad_(True)
-        embeddings, fake, true = encode_images(model, torch.cat([images, fakes, truths])).split(
-            [len(images), len(fakes), len(truths)]
-        )
+        parts = [images, fakes, truths, shown]
+        embeddings, fake, true, in_looks = encode_images(model, torch.cat(parts)).split(list(map(len, parts)))
         scale_now = model.logit_scale.exp().clamp(max=60)
         loss = batch_loss(embeddings, encode_texts(model, batch.tokens, batch.masks), quiz, batch, scale_now)
         fooled = torch.zeros(())
         if adversary is not None:
             fooled = adversary_loss(fake, true, quiz[_CHANGED][labels], scale_now)
             loss = loss + ADVERSARY_WEIGHT * fooled
+        if options.looks:
+            alike = look_loss(in_looks, looks, scale_now)
+            read = question_loss(in_looks, quiz[len(DOMAINS) + 1 :], answers[:, 1:], scale_now, SMILE_WEIGHT)
+            loss = loss + LOOK_WEIGHT * (alike + read)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -457,6 +478,9 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="let vectors of the generator try to fool it, as guidance will",
     )
+    parser.add_argument(
+        "--looks", type=int, default=0, help="random looks in each batch that it learns to tell apart"
+    )
     parser.add_argument("--init", type=Path, help="folder of an encoder to start from")
     parser.add_argument("--learning-rate", type=float, help="default 1e-3, with --init 4e-4")
     parser.add_argument("--width", type=int, default=128)
@@ -468,6 +492,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.adversary and options.generator is None:
         parser.error("--adversary needs the generator that it bends: pass --generator FOLDER")
+    if options.looks == 1:
+        parser.error("--looks 1 leaves nothing to tell apart: pass 0, or 2 or more")
     options.learning_rate = options.learning_rate or (4e-4 if options.init else 1e-3)
     return options
 

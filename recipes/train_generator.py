@@ -1,6 +1,7 @@
-"""Train the bundled 64 px generator on the photo domain of the face world, on a CPU, resumable.
+"""Train the bundled generators on the photo domain of the face world, on a CPU, resumable.
 
     python recipes/train_generator.py --output runs/faces
+    python recipes/train_generator.py --output runs/faces-128 --resolution 128 --init runs/faces/faces
 
 Adversarial training from scratch is slow on a CPU. This world knows, for each noise z, the picture that z
 should give, so the generator is taught in pairs: z, normalised as the mapping network does, is a face
@@ -11,6 +12,10 @@ so that style mixing does what its name says. Beside it, a regression learns to 
 layers and the teacher's, one after the other, are the plain StyleGAN2 mapping network, and both networks are
 tuned together on pictures to the end. What is saved is a plain StyleGAN2 generator. Where a checkpoint is, a
 larger --images goes on from it, at the learning rate of that share of the whole.
+
+With --init a trained generator grows to a larger --resolution: the new block begins by adding nothing to its
+enlarged picture, and the layers from --train-from on, or all, learn from larger drawings, those that were
+trained before more slowly.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ import json
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,20 +41,30 @@ from domainvec.files import atomic_path
 from domainvec.stylegan2 import Generator, GeneratorConfig
 from domainvec.stylegan2.layers import Linear, activate
 
-CONFIG = GeneratorConfig(
-    resolution=64, z_dim=64, w_dim=384, mapping_layers=6, channels=(256, 256, 192, 96, 48)
-)
-NUM_WS = 2 * len(CONFIG.channels)
+Z_DIM = 64
+W_DIM = 384
+WIDTHS = (256, 256, 192, 96, 48, 32)
+"""Feature maps at 4 px, 8 px, ..., 128 px."""
 COLOUR_COORDINATES = [2, 4, 5, 6, 7, 16, 19, 21, 22, 23, 33, 34, 35, 36, 37, 38]
 """Coordinates of z that only colour a face: skin, hair, eyes, lips, frames, hat, background, clothes."""
 COLOUR_LAYER = 5
 """First layer that draws with the colour's w in a mixed picture: the first at 32 px."""
 MIXED_SHARE = 0.33
 HELD_OUT = 512
+EVALUATED = 128
+"""Of these faces, how many are drawn at each report."""
 USED_COORDINATES = 41
 """Coordinates of z from this one on are not used by the world."""
 MAPPING_RATE = 100
 """The mapping network's weights are kept 100 times larger than they act; its steps must be as well."""
+INHERITED_RATE = 0.3
+"""Steps of the weights that --init brings, relative to those of new ones."""
+
+
+def config(resolution: int) -> GeneratorConfig:
+    """The shape of the generator of a resolution."""
+    channels = WIDTHS[: resolution.bit_length() - 2]
+    return GeneratorConfig(resolution, z_dim=Z_DIM, w_dim=W_DIM, mapping_layers=6, channels=channels)
 
 
 class Teacher(nn.Module):
@@ -56,7 +72,7 @@ class Teacher(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = [synthfaces.CODE_DIM, 384, 384, CONFIG.w_dim]
+        widths = [synthfaces.CODE_DIM] + [W_DIM] * 3
         self.layers = nn.ModuleList(Linear(i, o) for i, o in pairwise(widths))
 
     def forward(self, code: Tensor) -> Tensor:
@@ -69,9 +85,9 @@ class Teacher(nn.Module):
 class Pair(nn.Module):
     """The generator and its teacher; everything that is trained and averaged."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolution: int) -> None:
         super().__init__()
-        self.generator = Generator(CONFIG)
+        self.generator = Generator(config(resolution))
         self.teacher = Teacher()
 
 
@@ -93,7 +109,7 @@ def importance(face: synthfaces.Attributes) -> float:
     return 1.0 + 0.7 * rare + 0.5 * (face.mouth_opening > 0) + 0.4 * face.wrinkles
 
 
-def draw_block(start: int, count: int) -> tuple[np.ndarray, ...]:
+def draw_block(start: int, count: int, resolution: int) -> tuple[np.ndarray, ...]:
     """``count`` training faces: both z, the codes of both, the weight and the picture."""
     rows = []
     for index in range(start, start + count):
@@ -102,7 +118,8 @@ def draw_block(start: int, count: int) -> tuple[np.ndarray, ...]:
         colour = normalise(synthfaces.latent(2, index)) if is_mixed else shape
         face = synthfaces.Attributes.from_normal(mixed(shape, colour))
         codes = [synthfaces.code(synthfaces.Attributes.from_normal(z)) for z in (shape, colour)]
-        rows.append((np.stack([shape, colour]), np.stack(codes), importance(face), synthfaces.draw(face)))
+        drawing = synthfaces.draw(face, resolution=resolution)
+        rows.append((np.stack([shape, colour]), np.stack(codes), importance(face), drawing))
     z, codes, weights, drawings = zip(*rows, strict=True)
     return (
         np.stack(z).astype(np.float32),
@@ -112,15 +129,18 @@ def draw_block(start: int, count: int) -> tuple[np.ndarray, ...]:
     )
 
 
-def training_set(folder: Path, count: int, processes: int) -> dict[str, np.ndarray]:
+def training_set(folder: Path, count: int, resolution: int, processes: int) -> dict[str, np.ndarray]:
     """Draw the training set once, and open it memory-mapped."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ("z", "codes", "weights", "drawings")
-    paths = {name: folder / f"{name}-{count}.npy" for name in names}
+    paths = {name: folder / f"{name}-{resolution}-{count}.npy" for name in names}
     if not all(path.exists() for path in paths.values()):
         block = 500
         with ProcessPoolExecutor(processes) as pool:
-            jobs = [pool.submit(draw_block, start, block) for start in range(0, count, block)]
+            jobs = [
+                pool.submit(draw_block, start, min(block, count - start), resolution)
+                for start in range(0, count, block)
+            ]
             blocks = []
             for number, job in enumerate(jobs, 1):
                 blocks.append(job.result())
@@ -162,15 +182,18 @@ class Muon:
     theirs.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], momentum: float = 0.95) -> None:
+    def __init__(
+        self, parameters: list[nn.Parameter], scales: list[float] | None = None, momentum: float = 0.95
+    ) -> None:
         self.parameters = parameters
+        self.scales = scales or [1.0] * len(parameters)
         self.momentum = momentum
         self.buffers = [torch.zeros_like(p) for p in parameters]
 
     @torch.no_grad()
     def step(self, learning_rate: float, *, unit: bool = True) -> None:
-        """Move every kernel by ``learning_rate`` in root mean square; ``unit`` keeps its own at 1."""
-        for p, buffer in zip(self.parameters, self.buffers, strict=True):
+        """Move kernels by ``learning_rate`` × their scales in root mean square; ``unit`` keeps theirs 1."""
+        for p, scale, buffer in zip(self.parameters, self.scales, self.buffers, strict=True):
             if p.grad is None:  # a layer above the resolution in training
                 continue
             buffer.lerp_(p.grad, 1 - self.momentum)
@@ -180,26 +203,43 @@ class Muon:
                 gram = x @ x.T
                 x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
             # The kernels have entries of unit variance: a unit step is one of root mean square 1.
-            p.add_(x.float().reshape(p.shape), alpha=-learning_rate * math.sqrt(update.shape[1]))
+            p.add_(x.float().reshape(p.shape), alpha=-learning_rate * scale * math.sqrt(update.shape[1]))
             if unit:
                 p.mul_(p.square().mean().rsqrt())
 
 
 def batch(data: dict[str, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """z (N, 2, 64), codes (N, 2, CODE_DIM) and pictures (N, 3, 64, 64) in [-1, 1] of some rows."""
+    """z (N, 2, 64), codes (N, 2, CODE_DIM) and pictures (N, 3, H, W) in [-1, 1] of some rows."""
     drawings = pictures.from_uint8(data["drawings"][rows])
     return torch.from_numpy(data["z"][rows]), torch.from_numpy(data["codes"][rows]), drawings
 
 
-def layer_latents(shape: Tensor, colour: Tensor) -> Tensor:
-    """w (N, NUM_WS, w_dim): shape for the coarse layers, colour for the fine ones."""
+def layer_latents(shape: Tensor, colour: Tensor, num_ws: int) -> Tensor:
+    """w (N, num_ws, w_dim): shape for the coarse layers, colour for the fine ones."""
     coarse = shape[:, None].expand(-1, COLOUR_LAYER, -1)
-    return torch.cat([coarse, colour[:, None].expand(-1, NUM_WS - COLOUR_LAYER, -1)], 1)
+    return torch.cat([coarse, colour[:, None].expand(-1, num_ws - COLOUR_LAYER, -1)], 1)
 
 
 def mapped(generator: Generator, z: Tensor) -> Tensor:
     """w (N, w_dim) of the plain mapping network."""
     return generator.mapping(z)[:, 0]
+
+
+@torch.no_grad()
+def grow(generator: Generator, smaller: Generator) -> None:
+    """Take over a smaller generator: what its blocks draw, enlarged, is the picture to begin with."""
+    generator.load_state_dict(generator.state_dict() | smaller.state_dict())
+    for to_rgb in generator.synthesis.to_rgbs[len(smaller.config.channels) :]:
+        to_rgb.weight.zero_()
+
+
+def train_from(model: Pair, resolution: int) -> None:
+    """Let only the layers of this resolution and larger ones learn."""
+    block = resolution.bit_length() - 3
+    synthesis = model.generator.synthesis
+    model.requires_grad_(False)
+    for layer in (*synthesis.convs[max(0, 2 * block - 1) :], *synthesis.to_rgbs[block:]):
+        layer.requires_grad_(True)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -208,21 +248,37 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
     output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
-    data = training_set(arguments.data, arguments.faces, arguments.processes)
-    held_out = batch(data, np.arange(HELD_OUT))
+    full = arguments.resolution
+    data = training_set(arguments.data, arguments.faces, full, arguments.processes)
+    held_out = batch(data, np.arange(min(EVALUATED, HELD_OUT)))
     shares = np.array(data["weights"], np.float64)
     shares[:HELD_OUT] = 0
     shares /= shares.sum()
 
-    model = Pair()
+    model = Pair(full)
+    inherited: set[str] = set()
+    if arguments.init:
+        smaller = Generator.from_pretrained(arguments.init)
+        grow(model.generator, smaller)
+        inherited = {f"generator.{name}" for name, _ in smaller.named_parameters()}
+        if arguments.train_from:
+            train_from(model, arguments.train_from)
+        arguments.until_16 = arguments.until_32 = arguments.teach = 0.0
     average = copy.deepcopy(model).requires_grad_(False)
-    kernels = [p for n, p in model.named_parameters() if "convs" in n and p.ndim == 4]
-    kernel_ids = {id(p) for p in kernels}
-    mapping = list(model.generator.mapping.parameters())
-    mapping_ids = {id(p) for p in mapping}
-    others = [p for p in model.parameters() if id(p) not in kernel_ids | mapping_ids]
-    muon = Muon(kernels)
-    adam = torch.optim.Adam([{"params": others}, {"params": mapping}], betas=(0.9, 0.99), fused=True)
+    kernels: list[nn.Parameter] = []
+    kernel_scales: list[float] = []
+    others: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        scale = INHERITED_RATE if name in inherited else 1.0
+        if "convs" in name and parameter.ndim == 4:
+            kernels.append(parameter)
+            kernel_scales.append(scale)
+        else:
+            scale *= MAPPING_RATE if ".mapping." in name else 1
+            others.setdefault(scale, []).append(parameter)
+    muon = Muon(kernels, kernel_scales)
+    groups = [{"params": parameters, "scale": scale} for scale, parameters in others.items()]
+    adam = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
     seen, seconds = 0, 0.0
     curve: list[dict[str, float]] = []
     checkpoint = output / "checkpoint.pt"
@@ -252,31 +308,31 @@ def train(arguments: argparse.Namespace) -> None:
         with atomic_path(output / "curve.json") as path:
             path.write_text(json.dumps(curve, indent=1))
 
-    synthesis = model.generator.synthesis
+    synthesis, loss_of = model.generator.synthesis, drawing_loss
     if arguments.compile:
-        synthesis = torch.compile(synthesis, dynamic=False)
+        synthesis, loss_of = (torch.compile(part, dynamic=False) for part in (synthesis, loss_of))
     size, total = arguments.batch, arguments.images
     started, reported, losses = time.monotonic() - seconds, time.monotonic(), []
     while seen < total:
         progress = seen / total
-        resolution = 16 if progress < arguments.until_16 else 32 if progress < arguments.until_32 else 64
+        resolution = 16 if progress < arguments.until_16 else 32 if progress < arguments.until_32 else full
         distilling = progress >= arguments.teach
         rng = np.random.default_rng([arguments.seed, seen])
         z, codes, true = batch(data, rng.choice(len(shares), size, p=shares))
-        true = F.avg_pool2d(true, 64 // resolution) if resolution < 64 else true
+        true = F.avg_pool2d(true, full // resolution)
 
         decay = 1.0 if progress < 0.3 else 0.5 + 0.5 * math.cos(math.pi * (progress - 0.3) / 0.7)
         rate = min(1.0, (seen + size) / (200 * size)) * (0.03 + 0.97 * decay)
-        adam.param_groups[0]["lr"] = arguments.learning_rate * rate
-        adam.param_groups[1]["lr"] = arguments.learning_rate * rate * MAPPING_RATE
+        for group in adam.param_groups:
+            group["lr"] = arguments.learning_rate * rate * group["scale"]
 
         if distilling:
             shape, colour = (mapped(model.generator, z[:, k]) for k in (0, 1))
         else:
             shape, colour = (model.teacher(codes[:, k]) for k in (0, 1))
-        w = layer_latents(shape, colour)
+        w = layer_latents(shape, colour, model.generator.num_ws)
         drawn = synthesis(w, None, "none", resolution, dtype=torch.bfloat16)
-        loss = drawing_loss(drawn, true)
+        loss = loss_of(drawn, true)
         model.zero_grad()
         loss.backward()
         adam.step()
@@ -305,7 +361,7 @@ def train(arguments: argparse.Namespace) -> None:
             losses.clear()
             save()
         every = arguments.snapshot_every
-        if every and resolution == 64 and seen // every > (seen - size) // every:
+        if every and resolution == full and seen // every > (seen - size) // every:
             snapshot = copy.deepcopy(average)
             if not distilling:
                 join(read_codes(output / "codes.pt", arguments), snapshot.teacher, snapshot.generator)
@@ -318,20 +374,18 @@ class CodeReader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = [CONFIG.z_dim] + [CONFIG.w_dim] * 3
+        widths = [Z_DIM] + [W_DIM] * 3
         self.layers = nn.ModuleList(Linear(i, o, lr_multiplier=0.01) for i, o in pairwise(widths))
-        self.readout = nn.Linear(CONFIG.w_dim, synthfaces.CODE_DIM)
+        self.readout = nn.Linear(W_DIM, synthfaces.CODE_DIM)
         # Attributes are functions of one coordinate each, mostly steps: let every unit of the first layer
         # bend at some quantile of one coordinate. Training takes it from there, in half the time.
-        coordinates = torch.arange(CONFIG.w_dim) % USED_COORDINATES
-        quantiles = (torch.arange(CONFIG.w_dim) // USED_COORDINATES + 0.5) / math.ceil(
-            CONFIG.w_dim / USED_COORDINATES
-        )
-        sign = torch.where(torch.arange(CONFIG.w_dim) % 2 == 0, 1.0, -1.0)
+        coordinates = torch.arange(W_DIM) % USED_COORDINATES
+        quantiles = (torch.arange(W_DIM) // USED_COORDINATES + 0.5) / math.ceil(W_DIM / USED_COORDINATES)
+        sign = torch.where(torch.arange(W_DIM) % 2 == 0, 1.0, -1.0)
         first = self.layers[0]
         with torch.no_grad():
             first.weight.zero_()
-            first.weight[torch.arange(CONFIG.w_dim), coordinates] = sign / first.weight_gain
+            first.weight[torch.arange(W_DIM), coordinates] = sign / first.weight_gain
             first.bias.copy_(-sign * torch.special.ndtri(quantiles) / first.bias_gain)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -410,12 +464,13 @@ def evaluate(
 ) -> float:
     """Mean absolute difference to faces never trained on; a grid of truths above drawings."""
     z, codes, true = held_out
-    true = F.avg_pool2d(true, 64 // resolution) if resolution < 64 else true
+    true = F.avg_pool2d(true, true.shape[-1] // resolution)
     shape, colour = (
         mapped(average.generator, z[:, k]) if plain else average.teacher(codes[:, k]) for k in (0, 1)
     )
-    w = layer_latents(shape, colour)
-    drawn = torch.cat([average.generator.synthesis(part, None, "none", resolution) for part in w.split(64)])
+    w = layer_latents(shape, colour, average.generator.num_ws)
+    synthesis = partial(average.generator.synthesis, noise="none", resolution=resolution)
+    drawn = torch.cat([synthesis(part, dtype=torch.bfloat16) for part in w.split(64)])
     rows = [x[k : k + 16] for k in (0, 16, 48, 64) for x in (true, drawn)]
     pictures.save_png(pictures.grid(rows, scale=128 // resolution), output / f"samples-{seen:07d}.png")
     return float((drawn - true).abs().mean())
@@ -424,7 +479,7 @@ def evaluate(
 @torch.no_grad()
 def finish(generator: Generator, output: Path, seed: int) -> None:
     """Set the average w, and save what a stranger loads."""
-    z = torch.randn(50_000, CONFIG.z_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(50_000, Z_DIM, generator=torch.Generator().manual_seed(seed))
     generator.mapping.w_avg.copy_(torch.cat([mapped(generator, part) for part in z.split(5000)]).mean(0))
     generator.save_pretrained(output, torch.float16)
     print(f"saved {output}", flush=True)
@@ -436,6 +491,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, default=Path("runs/faces"))
+    parser.add_argument("--resolution", type=int, choices=(64, 128), default=64)
+    parser.add_argument("--init", help="generator to begin with, of this resolution or half of it")
+    parser.add_argument(
+        "--train-from", type=int, help="with --init, the least resolution whose layers learn; all by default"
+    )
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--faces", type=int, default=24_000, help="size of the training set")
     parser.add_argument("--processes", type=int, default=2, help="that draw the training set")
@@ -457,12 +517,15 @@ def main() -> None:
         "--snapshot-every",
         type=int,
         default=0,
-        help="pictures between generators kept on the way, from 64 px on",
+        help="pictures between generators kept on the way, from full resolution on",
     )
     parser.add_argument(
         "--compile", action="store_true", help="compile the synthesis network (needs a C++ compiler)"
     )
-    train(parser.parse_args())
+    arguments = parser.parse_args()
+    if arguments.resolution > 64 and not arguments.init:
+        parser.error("--resolution 128 grows from a generator of 64 px; name it with --init")
+    train(arguments)
 
 
 if __name__ == "__main__":

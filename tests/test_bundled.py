@@ -15,18 +15,19 @@ from domainvec.guidance import default_guidance
 from domainvec.images import from_uint8
 
 BUNDLED = Path(dv.__file__).parent / "bundled"
-NAMES = ["faces", "faces-clip", "faces-clip-robust", "faces-judge"]
+NAMES = ["faces", "faces-128", "faces-clip", "faces-clip-robust", "faces-judge"]
 ENCODERS = ["faces-clip", "faces-clip-robust"]
 DOMAINS = ["photo", "pencil_sketch", "neon", "zombie", "clown"]
 
 
-@pytest.fixture(scope="module")
-def generator() -> dv.Generator:
-    return dv.Generator.from_pretrained("faces")
+@pytest.fixture(scope="module", params=["faces", "faces-128"])
+def generator(request: pytest.FixtureRequest) -> dv.Generator:
+    return dv.Generator.from_pretrained(BUNDLED / request.param)
 
 
-def draws(domain: str, count: int = 12) -> torch.Tensor:
-    return from_uint8(synthfaces.draw_many([synthfaces.sample(77, i) for i in range(count)], domain))
+def draws(domain: str, count: int = 12, resolution: int = 64) -> torch.Tensor:
+    faces = [synthfaces.sample(77, i) for i in range(count)]
+    return from_uint8(synthfaces.draw_many(faces, domain, resolution))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,7 +48,7 @@ def test_generator_draws_the_face_that_its_noise_means(generator: dv.Generator) 
         samples = generator(z)
     normalised = (z / z.square().mean(1, keepdim=True).sqrt()).double().numpy()
     faces = [synthfaces.Attributes.from_normal(row) for row in normalised]
-    truth = from_uint8(synthfaces.draw_many(faces))
+    truth = from_uint8(synthfaces.draw_many(faces, resolution=generator.resolution))
     distances = torch.cdist(samples.flatten(1), truth.flatten(1), p=1) / samples[0].numel()
     assert (distances.argmin(1) == torch.arange(24)).float().mean() > 0.9
     assert distances.diagonal().mean() < 0.08
@@ -62,6 +63,18 @@ def test_truncation_and_style_mixing_stay_faces(generator: dv.Generator) -> None
         judge = Judge.from_pretrained()
         for images in pictures:
             assert judge.domain_log_probabilities(images.clamp(-1, 1), ["photo"]).exp().mean() > 0.75
+
+
+def test_the_discriminator_tells_samples_from_photos() -> None:
+    folder = BUNDLED / "faces-128"
+    assert (folder / "discriminator.safetensors").stat().st_size <= 8_000_000
+    discriminator = dv.Discriminator.from_pretrained(folder)
+    generator = dv.Generator.from_pretrained(folder)
+    z = torch.randn(16, generator.z_dim, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        on_samples = discriminator(generator(z).clamp(-1, 1))
+        on_photos = discriminator(draws("photo", 16, 128))
+    assert (on_photos > on_samples.T).float().mean() > 0.6  # chance is 0.5
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -109,4 +122,5 @@ def test_a_few_steps_bring_the_sample_towards_the_text(generator: dv.Generator) 
     result = dv.adapt(generator, encoder, "a pencil sketch", steps=6, batch_size=4, warmup_steps=0)
     losses = [record["terms"]["direction"] for record in result.history]
     assert losses[-1] < losses[0]
-    assert result.domain.size == sum(generator.conv_channels) + sum(generator.rgb_channels) + 3 * 5
+    rgb = generator.rgb_channels
+    assert result.domain.size == sum(generator.conv_channels) + sum(rgb) + 3 * len(rgb)

@@ -9,8 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+
+from domainvec.stylegan2 import Discriminator, Generator
+from domainvec.stylegan2.resampling import upsample
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "src" / "domainvec" / "bundled"
@@ -119,6 +123,66 @@ def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
     assert alike > adversary.adversary_loss(same.flip(1), same, same, torch.tensor(20.0))
 
 
+def test_a_random_look_is_the_same_for_every_face(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    looks = importlib.import_module("random_looks")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    twins = images[[0, 1, 0]]
+    for treat in (*looks.TREATMENTS, looks._framing):
+        first, again, *others = (treat(np.random.default_rng(seed))(twins) for seed in (0, 0, 1, 2, 3, 4))
+        assert first.shape == twins.shape and first.isfinite().all(), treat
+        assert torch.equal(first, again), treat
+        assert not all(torch.equal(first, other) for other in others), treat
+        if treat is not looks._noisy:
+            torch.testing.assert_close(first[0], first[2])
+    for seed in range(20):
+        shown = looks.RandomLook(np.random.default_rng(seed))(images)
+        assert shown.shape == images.shape and shown.abs().max() <= 1
+    ramp = torch.linspace(-1, 1, 5).expand(1, 3, 1, 5)
+    knots = torch.tensor([0.0, 4.0, 2.0])
+    torch.testing.assert_close(
+        looks._interpolated(knots, (ramp[0, 0, 0] + 1) / 2), torch.tensor([0.0, 2.0, 4.0, 3.0, 2.0])
+    )
+
+
+def test_pictures_in_one_look_match_and_one_face_in_two_looks_does_not(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    loss = importlib.import_module("train_encoder").look_loss
+    embeddings = torch.eye(2).repeat_interleave(3, 0)
+    scale = torch.tensor(20.0)
+    by_look = loss(embeddings, torch.tensor([0, 0, 0, 1, 1, 1]), scale)
+    assert by_look == pytest.approx(np.log(2), abs=1e-3)  # each has two matches, equally near
+    assert loss(embeddings, torch.tensor([0, 1, 2, 0, 1, 2]), scale) == pytest.approx(
+        20 + np.log(2), abs=1e-3
+    )
+
+
+def test_an_encoder_learns_from_random_looks(monkeypatch, tmp_path) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe, batches = (importlib.import_module(name) for name in ("train_encoder", "encoder_batches"))
+    few = "--photos 8 --others 2 --compositions 4 --width 32 --depth 1 --text-width 32 --text-depth 1"
+    options = f"--output {tmp_path}/clip --data {tmp_path}/data --minutes 0.02 --held-out 1 --looks 3"
+    seen = []
+    in_looks = batches.Batches.in_looks
+
+    def watched(self, count, random):
+        seen.append(in_looks(self, count, random))
+        return seen[-1]
+
+    monkeypatch.setattr(batches.Batches, "in_looks", watched)
+    monkeypatch.setattr("sys.argv", ["recipe", *few.split(), *options.split()])
+    recipe._main()
+    images, looks, answers = seen[0]
+    assert images.shape == (3 * batches.LOOK_FACES, 3, 64, 64) and looks.unique().tolist() == [0, 1, 2]
+    asked = [question.needs_color for question in batches.QUESTIONS.values()]
+    assert (answers[:, 0] == -1).all() and (answers[:, 1:][:, asked] == -1).all() and (answers >= 0).any()
+    assert torch.equal(answers[: batches.LOOK_FACES], answers[batches.LOOK_FACES : 2 * batches.LOOK_FACES])
+    assert (tmp_path / "clip" / "model.safetensors").is_file()
+    monkeypatch.setattr("sys.argv", ["recipe", "--output", "x", "--looks", "1"])
+    with pytest.raises(SystemExit):
+        recipe._main()
+
+
 def test_sharpening_leaves_free_how_much_a_picture_smiles(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     sharpen = importlib.import_module("sharpen_encoder")
@@ -191,3 +255,77 @@ def test_what_the_paper_trained_is_trained(published) -> None:
     full = published.EXACT["full"]
     assert (full.learning_rate, full.steps) == (pytest.approx(0.0016), 300)
     assert published.RECIPE.guidance.preservation.in_domain_angle == 0.5
+
+
+@pytest.fixture
+def small_recipes(monkeypatch):
+    """The generator's and its discriminator's recipes, with networks that are made in no time."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    generator, discriminator = (
+        importlib.import_module(f"train_{kind}") for kind in ("generator", "discriminator")
+    )
+    for recipe in (generator, discriminator):
+        monkeypatch.setattr(recipe, "HELD_OUT", 4)
+        monkeypatch.setattr(recipe, "WIDTHS", (8, 8, 8, 8, 8, 4))
+    monkeypatch.setattr(generator, "W_DIM", 16)
+    return generator, discriminator
+
+
+def run_recipe(recipe, arguments: str, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["recipe", *arguments.split()])
+    recipe.main()
+
+
+def test_a_generator_grows_and_gets_a_discriminator(small_recipes, monkeypatch, tmp_path, capsys) -> None:
+    recipe, adversary = small_recipes
+    torch.manual_seed(0)
+    smaller = Generator(recipe.config(64))
+    smaller.save_pretrained(tmp_path / "smaller")
+    larger = Generator(recipe.config(128))
+    recipe.grow(larger, smaller)
+    z = torch.randn(2, smaller.z_dim)
+    with torch.no_grad():
+        torch.testing.assert_close(larger(z), upsample(smaller(z)))
+
+    shared = f"--data {tmp_path}/data --faces 16 --batch 4 --threads 1 --processes 1"
+    grown = f"{shared} --output {tmp_path}/out --resolution 128 --init {tmp_path}/smaller"
+    run_recipe(recipe, f"{grown} --images 8", monkeypatch)
+    folder = tmp_path / "out" / "faces"
+    first = Generator.from_pretrained(folder)
+    assert first.resolution == 128 and first.mapping.w_avg.any()
+    assert first.fingerprint != larger.fingerprint
+    run_recipe(recipe, f"{grown} --images 12", monkeypatch)
+    assert "going on from 8 images" in capsys.readouterr().out
+    second = Generator.from_pretrained(folder)
+    assert second.fingerprint != first.fingerprint
+
+    options = f"--generator {folder} --output {tmp_path}/adversary --faces 8 --batch 4 --minutes 0.02"
+    run_recipe(adversary, f"{options} --threads 1", monkeypatch)
+    assert Discriminator.from_pretrained(folder).config.resolution == 128
+    assert Generator.from_pretrained(folder).fingerprint == second.fingerprint
+    figures = json.loads((tmp_path / "adversary" / "discriminator.json").read_text())
+    assert figures["photos_seen"] >= 4 and 0 <= figures["accuracy"] <= 1
+
+
+def test_a_generator_of_128_px_grows_from_another(small_recipes, monkeypatch, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run_recipe(small_recipes[0], "--resolution 128", monkeypatch)
+    assert "name it with --init" in capsys.readouterr().err
+
+
+def test_a_discriminator_that_sees_the_difference_is_always_right(small_recipes) -> None:
+    white, black = (np.full((4, 8, 8, 3), tone, np.uint8) for tone in (255, 0))
+
+    def brightness(images: torch.Tensor) -> torch.Tensor:
+        return images.mean((1, 2, 3))[:, None]
+
+    figures = small_recipes[1].measure(brightness, white, black)
+    assert figures == {"accuracy": 1, "ranked": 1, "photos": 1, "samples": -1}
+    figures = small_recipes[1].measure(brightness, black, white)
+    assert (figures["accuracy"], figures["ranked"]) == (0, 0)
+
+
+def test_the_gradient_penalty_is_the_squared_slope(small_recipes) -> None:
+    photos = torch.zeros(2, 3, 4, 4)
+    penalty = small_recipes[1].gradient_penalty(lambda images: 2 * images.sum((1, 2, 3)), photos)
+    assert penalty.item() == pytest.approx(4 * 48)

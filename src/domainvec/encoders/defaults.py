@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from domainvec.stylegan2.network import Generator
 
 # The bundled generators, by fingerprint, have encoders that were trained on their world.
-_TRAINED_WITH = {"8194638904321357": ("faces-clip", "faces-clip-robust")}
+_FACES = ("faces-clip", "faces-clip-robust")
+_TRAINED_WITH = {"8194638904321357": _FACES, "e455b665de3ab569": _FACES}
 _CLIP = ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch16")
 
 

@@ -20,7 +20,7 @@ from domainvec.stylegan2.network import Generator
 from domainvec.stylegan2.readers import Checkpoint, Weights, read_checkpoint
 from domainvec.stylegan2.writers import save_folder
 
-BUNDLED = ("faces",)
+BUNDLED = ("faces", "faces-128")
 """Names of the networks that come with the package."""
 
 
