@@ -10,6 +10,8 @@ import torch
 
 import domainvec as dv
 import synthfaces
+from domainvec.cli.networks import load_networks
+from domainvec.encoders import default_encoder_names
 from domainvec.evaluation import Judge
 from domainvec.guidance import default_guidance
 from domainvec.images import from_uint8
@@ -38,7 +40,7 @@ def test_weights_are_small_half_precision_and_have_a_card(name: str) -> None:
 
 
 def test_generator_is_the_one_that_domain_files_name(generator: dv.Generator) -> None:
-    assert generator.fingerprint == "8194638904321357"
+    assert generator.fingerprint == {64: "8194638904321357", 128: "e455b665de3ab569"}[generator.resolution]
 
 
 def test_generator_draws_the_face_that_its_noise_means(generator: dv.Generator) -> None:
@@ -124,3 +126,19 @@ def test_a_few_steps_bring_the_sample_towards_the_text(generator: dv.Generator) 
     assert losses[-1] < losses[0]
     rgb = generator.rgb_channels
     assert result.domain.size == sum(generator.conv_channels) + sum(rgb) + 3 * len(rgb)
+
+
+@pytest.mark.parametrize("name", ["faces", "faces-128"])
+def test_bundled_generators_are_guided_by_bundled_encoders(name):
+    generator = dv.Generator.from_pretrained(name)
+    assert default_encoder_names(generator) == ("faces-clip", "faces-clip-robust")
+
+
+def test_other_generators_are_guided_by_clip(tiny_generator):
+    names = ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch16")
+    assert default_encoder_names(tiny_generator) == names
+
+
+def test_the_larger_generator_has_a_discriminator():
+    networks = load_networks("faces-128")
+    assert networks.generator.resolution == networks.discriminator.config.resolution == 128
