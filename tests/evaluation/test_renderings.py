@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.evaluation import find_pairs, invert, render_faces
+from domainvec.evaluation import face_attributes, find_pairs, invert, render_faces
 from domainvec.evaluation.renderings import FACE_DIM, shares_face_latents
 from domainvec.seeds import latents
 from domainvec.stylegan2 import Generator, GeneratorConfig
@@ -142,3 +142,18 @@ def test_render_faces_uses_synthfaces(normal):
     face = synthfaces.Attributes.from_normal((z[0] / z[0].square().mean().sqrt()).double().numpy())
     expected = torch.from_numpy(synthfaces.draw(face, "zombie", 32)).permute(2, 0, 1) / 127.5 - 1
     torch.testing.assert_close(drawings[0], expected, rtol=0, atol=1e-6)
+
+
+def test_attributes_of_faces_are_known():
+    from synthfaces import QUESTIONS
+
+    z = latents(range(40), FACE_DIM)
+    smiles = face_attributes(z, "smile")
+    assert len(smiles) == 40 and {"smiling", "serious", None} == set(smiles)
+    assert set(face_attributes(z, "glasses")) <= set(QUESTIONS["glasses"].answers)
+    # The scale of the noise does not matter, as in the drawings.
+    assert face_attributes(3 * z, "smile") == smiles
+    with pytest.raises(InputError, match=r"there is no question 'shoes'; there are gender, age"):
+        face_attributes(z, "shoes")
+    with pytest.raises(InputError, match=r"z has shape \(40, 10\)"):
+        face_attributes(z[:, :10], "smile")

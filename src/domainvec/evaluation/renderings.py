@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -51,13 +52,35 @@ def render_faces(z: Tensor, domain: str, resolution: int = 64) -> Tensor:
         InputError: if z is not (N, FACE_DIM), or the extra `faces` is not installed.
         UnknownDomainError, DrawingError: as `synthfaces.draw`.
     """
+    return from_uint8(_import_synthfaces().draw_many(_faces(z), domain, resolution))
+
+
+def face_attributes(z: Tensor, question: str) -> list[str | None]:
+    """Answer a question about rendered faces: such as "smiling" or "serious" to "smile".
+
+    Args:
+        z: latents, (N, FACE_DIM), as for `render_faces`.
+        question: a name of `synthfaces.QUESTIONS`.
+
+    Returns:
+        An answer for each face; None where it is on the border or cannot be seen.
+
+    Raises:
+        InputError: if z is not (N, FACE_DIM), there is no such question, or the extra `faces` is not
+            installed.
+    """
+    questions = _import_synthfaces().QUESTIONS
+    if question not in questions:
+        raise InputError(f"there is no question {question!r}; there are {', '.join(questions)}")
+    return [questions[question].read(face) for face in _faces(z)]
+
+
+def _faces(z: Tensor) -> list[Any]:
     if z.ndim != 2 or z.shape[1] != FACE_DIM:
         raise InputError(f"z has shape {tuple(z.shape)}; expected (N, {FACE_DIM})")
-    synthfaces = _import_synthfaces()
     z = z.cpu()
     normalized = (z / z.square().mean(1, keepdim=True).sqrt()).double().numpy()
-    faces = [synthfaces.Attributes.from_normal(row) for row in normalized]
-    return from_uint8(synthfaces.draw_many(faces, domain, resolution))
+    return [_import_synthfaces().Attributes.from_normal(row) for row in normalized]
 
 
 def visible_questions(domain: str) -> tuple[str, ...]:
