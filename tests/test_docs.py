@@ -99,6 +99,7 @@ def at_toy_size(monkeypatch, make_generator, tiny_encoder_folder):
     monkeypatch.setattr(stopping, "_COPY_SAMPLES", 4)
     monkeypatch.setattr(generate, "parse_seeds", lambda text: [0, 1])
     evaluation = domainvec.evaluation
+    monkeypatch.setattr(evaluation.renderings, "_NUM_TESTED", 4)
     monkeypatch.setattr(
         evaluation,
         "measure_domains",

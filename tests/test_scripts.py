@@ -104,7 +104,7 @@ def test_the_published_rows_were_made_at_the_published_rates(fidelity) -> None:
 def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     adversary = importlib.import_module("adversary")
-    names = ["sepia", "zombie", "ink", "night", "neon"]
+    names = ["sepia", "zombie"]
     random = torch.Generator().manual_seed(0)
     vectors = adversary.Adversary(BUNDLED / "faces", names, random)
 
@@ -112,9 +112,9 @@ def test_the_adversary_of_the_encoders_learns_to_pass(monkeypatch) -> None:
         mean = pictures.mean((1, 2, 3))
         return torch.nn.functional.normalize(torch.stack([mean, torch.ones_like(mean)], dim=1), dim=1)
 
-    texts = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0]] * 5), dim=1)
+    texts = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0]] * 2), dim=1)
     first, truth, labels = vectors(bright, texts)
-    assert first.shape == truth.shape == (15, 3, 64, 64) and sorted(set(labels.tolist())) == [0, 1, 2, 3, 4]
+    assert first.shape == truth.shape == (6, 3, 64, 64) and sorted(set(labels.tolist())) == [0, 1]
     for _ in range(12):
         last, *_ = vectors(bright, texts)
     assert last.mean() > first.mean() + 0.1

@@ -124,7 +124,7 @@ def test_a_full_disk_costs_no_result(full_disk) -> None:
 
 def test_robust_guidance_has_a_pool_unless_noise_is_random_and_published_has_none() -> None:
     options = {
-        "guidance": replace(FACES, preservation=replace(FACES.preservation, edges=0.0)),
+        "guidance": replace(FACES, preservation=replace(FACES.preservation, edges=0.0, orientation=0.0)),
         "steps": 1,
         "batch_size": 2,
     }

@@ -138,7 +138,7 @@ def test_a_run_without_a_finished_step_leaves_nothing(run, tmp_path, command, mo
     def fail(*arguments):
         raise OSError("no step ends")
 
-    monkeypatch.setattr("domainvec.adaptation.session.Session._terms", fail)
+    monkeypatch.setattr("domainvec.adaptation.session.Session._preserving", fail)
     code, _, err = run(*command, "--steps", 5, "-o", tmp_path / "x")
     assert code == 1
     assert err.endswith("error: no step ends\n")
@@ -146,7 +146,7 @@ def test_a_run_without_a_finished_step_leaves_nothing(run, tmp_path, command, mo
 
 
 def test_what_cannot_be_written_is_known_before_the_training(run, tmp_path, command, monkeypatch):
-    monkeypatch.setattr("domainvec.adaptation.session.Session._terms", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr("domainvec.adaptation.session.Session._preserving", lambda *_: pytest.fail("it trains"))
     (tmp_path / "file").touch()
     code, _, err = run(*command, "-o", tmp_path / "file" / "x")
     assert code == 1

@@ -72,18 +72,17 @@ def test_a_domain_and_a_generator(run, save, tiny_generator_folder, tiny_encoder
     assert run("evaluate", *arguments, "--samples", 8)[0] == 0
 
 
-@pytest.mark.parametrize(("encoding", "arrow"), [("cp1252", "->"), ("ascii", "->"), ("utf-8", "→")])
-def test_any_encoding_of_the_terminal_works(
-    start, save, tmp_path, tiny_generator_folder, tiny_encoder_folder, encoding, arrow
+def test_a_terminal_of_another_encoding_costs_no_result(
+    start, save, tmp_path, tiny_generator_folder, tiny_encoder_folder
 ):
     process = start(
         "evaluate", save("铅笔.safetensors"), tiny_generator_folder, "--encoder", tiny_encoder_folder,
         "--samples", 8, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html",
-        env={"PYTHONIOENCODING": encoding},
+        env={"PYTHONIOENCODING": "cp1252"},
     )  # fmt: skip
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert f" {arrow} " in out and "Diversity" in out
+    assert " -> " in out and "Diversity" in out
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["domains"][0]["name"] == "铅笔"
     assert "铅笔" in (tmp_path / "a.html").read_text(encoding="utf-8")
 

@@ -23,7 +23,7 @@ from domainvec.adaptation.learnable import DomainVector
 from domainvec.adaptation.result import AdaptationResult
 from domainvec.adaptation.source_pool import SourceSide
 from domainvec.adaptation.stopping import PlateauRule, StopRule
-from domainvec.adaptation.target import Setting, Target, WeightedObjectives, sub_state
+from domainvec.adaptation.target import Setting, Target, prepare_objective, sub_state
 from domainvec.adaptation.training import AdaptationEncoder, Training, as_encoders
 from domainvec.domains.domain import Domain
 from domainvec.errors import AdaptationError, InputError
@@ -131,7 +131,7 @@ class Session:
         self._check(setting)
         about = self._describe(setting) | dict(metadata or {})
         self.learnable = DomainVector(generator, self.training, about)
-        self.objective = WeightedObjectives(target, replace(setting, start=self.learnable.start))
+        self.objective = prepare_objective(target, replace(setting, start=self.learnable.start))
         self.viewer = Viewer(self.encoders, self.guidance, self.objective.needs | self._own_needs())
         self.sources = SourceSide(generator, self.encoders, self.training, self.viewer)
         self.optimizer = torch.optim.Adam(
@@ -262,7 +262,9 @@ class Session:
             autocast=training.autocast(w.device),
         )
         self.objective.update(batch, step)
-        terms = self._terms(batch, step, domain)
+        terms = self._preserving(batch, domain)
+        terms |= self.objective(batch, step)
+        terms |= self.preservation.embedding_terms(batch)
         loss = torch.stack([weight * value.float() for weight, value in terms.values() if weight]).sum()
         parameters = self.learnable.parameters()
         gradients = torch.autograd.grad(loss, parameters) if loss.isfinite() else ()
@@ -287,15 +289,15 @@ class Session:
             self.save()
         yield Progress("training", self.step, training.steps, loss.item(), values, current)
 
-    def _terms(self, batch: AdaptedBatch, step: int, domain: Domain) -> Terms:
-        """All losses by name, each with its weight."""
+    def _preserving(self, batch: AdaptedBatch, domain: Domain) -> Terms:
+        """The losses that look at pixels and at the domain's numbers."""
         terms = self.preservation.pixel_terms(batch)
         if self.preservation.l2 > 0:
             terms["l2"] = self.preservation.l2, self.learnable.l2()
         if self.preservation.layer_l2 > 0:
             squares = [part.square().mean() for part in domain.named_tensors().values()]
             terms["layer_l2"] = self.preservation.layer_l2, torch.stack(squares).sum()
-        return {**terms, **self.objective(batch, step), **self.preservation.embedding_terms(batch)}
+        return terms
 
     def _inverting(self, steps: Iterator[InversionStep]) -> Iterator[Progress]:
         domain = self.learnable.domain(self.step).detach()

@@ -204,6 +204,15 @@ class Sum(Target):
     __rmul__ = __mul__
 
 
+def prepare_objective(target: Target, setting: Setting) -> Objective:
+    """Prepare the losses towards a target, which may be a sum.
+
+    Raises: InputError if all weights are 0.
+    """
+    alone = len(target.parts) == 1 and target.parts[0].weight == 1
+    return target.parts[0].objective(setting) if alone else WeightedObjectives(target, setting)
+
+
 class WeightedObjectives(Objective):
     """The losses towards all parts of a target.
 

@@ -248,7 +248,8 @@ def adapt(
     encoders = [dv.Encoder.from_pretrained(name, device=where) for name in names]
     presets = {GuidanceName.PUBLISHED: PUBLISHED, GuidanceName.ROBUST: FACES}
     chosen = presets[guidance] if guidance else exact.guidance if exact else default_guidance(encoders)
-    source = source or (exact.source if exact else "a photo")
+    if source is None:
+        source = exact.source if exact else "a photo"
     parts: list[dv.Target] = []
     if to_image is not None:
         parts.append(_picture(to_image, model.resolution))
