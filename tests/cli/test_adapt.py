@@ -146,7 +146,8 @@ def test_a_run_without_a_finished_step_leaves_nothing(run, tmp_path, command, mo
 
 
 def test_what_cannot_be_written_is_known_before_the_training(run, tmp_path, command, monkeypatch):
-    monkeypatch.setattr("domainvec.adaptation.session.Session._preserving", lambda *_: pytest.fail("it trains"))
+    trained = "domainvec.adaptation.session.Session._preserving"
+    monkeypatch.setattr(trained, lambda *_: pytest.fail("it trains"))
     (tmp_path / "file").touch()
     code, _, err = run(*command, "-o", tmp_path / "file" / "x")
     assert code == 1
