@@ -44,3 +44,9 @@ def test_the_record_says_why_the_training_ended(tmp_path, generator, encoder) ->
     assert record["stopped"] == result.stopped and "quality has not improved since" in result.stopped
     assert record["measured"] == result.measured
     assert [each["step"] for each in record["measured"]["curve"]] == list(range(len(result.history) + 1))
+
+
+def test_names_that_are_no_text_do_not_cost_the_record(tmp_path, generator, encoder) -> None:
+    result = dv.adapt(generator, encoder, "red", steps=2, batch_size=2, metadata={"generator": "g\udcff"})
+    result.save(tmp_path / "red.safetensors")
+    assert json.loads((tmp_path / "red.json").read_text())["domain"]["generator"] == "g?"

@@ -116,3 +116,9 @@ def test_folders_are_refused_as_output_files(tmp_path):
 )
 def test_a_phrase_becomes_a_file_name(phrase, name):
     assert file_name(phrase) == name
+
+
+def test_file_names_are_short_enough_for_file_systems_in_any_script():
+    name = file_name("铅笔素描画" * 20)
+    assert "铅笔素描画铅笔".startswith(name[:7]) and 60 < len(name.encode()) <= 80
+    assert file_name("\udcff") == "domain"

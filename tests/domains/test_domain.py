@@ -261,3 +261,10 @@ def test_a_slice_of_a_stack_is_a_stack() -> None:
     part = stack[1:]
     assert part.batch_size == 2 and torch.equal(part[0].vector, make(2).vector)
     assert part[1].metadata["target"] == "c"
+
+
+def test_names_that_are_no_text_do_not_cost_the_domain(tmp_path) -> None:
+    """File names that are not UTF-8 have lone surrogates."""
+    domain = make(1, target="a sketch", picture="p\udcff.png")
+    domain.save(tmp_path / "x.safetensors")
+    assert Domain.load(tmp_path / "x.safetensors").metadata["picture"] == "p?.png"
