@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from domainvec.errors import CheckpointError, InputError, ShapeError
-from domainvec.evaluation import face_attributes, find_pairs, invert, render_faces
+from domainvec.evaluation import face_attributes, find_pairs, render_faces
+from domainvec.evaluation.reconstruction import reconstruct
 from domainvec.evaluation.renderings import FACE_DIM, shares_face_latents
 from domainvec.seeds import latents
 from domainvec.stylegan2 import Generator, GeneratorConfig
@@ -40,7 +41,7 @@ def test_inversion_reconstructs_images_of_the_generator(tiny_generator, judge, n
         tiny_generator.mapping(normal(1000, 8)).mean(0, keepdim=True).expand(3, -1, -1)
     )
     with torch.no_grad():  # it needs gradients and turns them on itself
-        found = invert(tiny_generator, images, features=judge.features, steps=150)
+        found = reconstruct(tiny_generator, images, features=judge.features, steps=150)
     assert found.shape == w.shape and not found.requires_grad
     error, at_start = (
         (part - images).abs().mean().item() for part in (tiny_generator.synthesis(found), mean)
@@ -50,20 +51,20 @@ def test_inversion_reconstructs_images_of_the_generator(tiny_generator, judge, n
 
 def test_images_are_inverted_independently(tiny_generator, normal):
     images = normal(2, 3, 16, 16)
-    together = invert(tiny_generator, images, steps=3)
-    alone = torch.cat([invert(tiny_generator, images[i : i + 1], steps=3) for i in range(2)])
+    together = reconstruct(tiny_generator, images, steps=3)
+    alone = torch.cat([reconstruct(tiny_generator, images[i : i + 1], steps=3) for i in range(2)])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
 
 
 def test_inversion_resamples_images(tiny_generator, normal):
-    assert invert(tiny_generator, normal(2, 3, 8, 8), steps=1).shape == (2, tiny_generator.num_ws, 8)
+    assert reconstruct(tiny_generator, normal(2, 3, 8, 8), steps=1).shape == (2, tiny_generator.num_ws, 8)
 
 
 def test_inversion_checks_its_arguments(tiny_generator, normal):
     with pytest.raises(ShapeError, match=r"images have shape \(3, 16, 16\)"):
-        invert(tiny_generator, normal(3, 16, 16))
+        reconstruct(tiny_generator, normal(3, 16, 16))
     with pytest.raises(InputError, match="steps is 0"):
-        invert(tiny_generator, normal(1, 3, 16, 16), steps=0)
+        reconstruct(tiny_generator, normal(1, 3, 16, 16), steps=0)
 
 
 def test_generators_that_share_latents_need_no_inversion(aligned, tiny_generator, renderer, tmp_path):

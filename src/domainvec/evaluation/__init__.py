@@ -7,7 +7,6 @@ from domainvec.evaluation.estimate import Estimate, bootstrap
 from domainvec.evaluation.false_attributes import FalseAttributes, answer_kept, false_attributes
 from domainvec.evaluation.frechet import frechet_distance
 from domainvec.evaluation.identity import Identity, identity
-from domainvec.evaluation.inversion import invert
 from domainvec.evaluation.judge import Judge
 from domainvec.evaluation.kernel import kernel_distance
 from domainvec.evaluation.matched_filter import MatchedReading, matched_reading
@@ -53,7 +52,6 @@ __all__ = [
     "find_pairs",
     "frechet_distance",
     "identity",
-    "invert",
     "kernel_distance",
     "matched_reading",
     "mean_pairwise_distance",

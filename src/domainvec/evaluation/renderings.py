@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from domainvec.errors import CheckpointError, InputError
-from domainvec.evaluation.inversion import invert, resample
 from domainvec.evaluation.pairing import nearest_neighbor_accuracy
+from domainvec.evaluation.reconstruction import reconstruct, resample
 from domainvec.files import save_tensors
 from domainvec.images import from_uint8
 from domainvec.seeds import latents
@@ -129,8 +129,8 @@ def find_pairs(
         seed: of the first face; the others use consecutive seeds, as in `domainvec.seeds.latents`.
         count: number of faces.
         cache_folder: where to cache inverted latents; None disables the cache.
-        features: as in `invert`.
-        steps: as in `invert`.
+        features: as in `reconstruct`.
+        steps: as in `reconstruct`.
         renderer: renders the photos.
 
     Raises:
@@ -154,7 +154,7 @@ def find_pairs(
         w = _cached(file, w)
     for start in range(len(w), count, _INVERSION_BATCH):
         photos = renderer(z[start : start + _INVERSION_BATCH], "photo", side)
-        w = torch.cat([w, invert(generator, photos, features=features, steps=steps).cpu()])
+        w = torch.cat([w, reconstruct(generator, photos, features=features, steps=steps).cpu()])
         if file is not None:
             save_tensors(file, {"w": w})
     return FacePairs(w[:count].to(device), z)

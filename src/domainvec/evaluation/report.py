@@ -16,11 +16,11 @@ from domainvec.evaluation.estimate import Estimate, bootstrap
 from domainvec.evaluation.features import map_batches
 from domainvec.evaluation.frechet import frechet_distance
 from domainvec.evaluation.identity import Identity, identity
-from domainvec.evaluation.inversion import resample
 from domainvec.evaluation.judge import Judge
 from domainvec.evaluation.kernel import kernel_distance
 from domainvec.evaluation.pairing import nearest_neighbor_accuracy, paired_distance
 from domainvec.evaluation.precision_recall import precision_recall
+from domainvec.evaluation.reconstruction import resample
 from domainvec.evaluation.renderings import (
     FACE_DIM,
     MAX_RENDER_RESOLUTION,

@@ -17,7 +17,7 @@ _MIN_RESOLUTION = 8
 
 
 @torch.enable_grad()
-def invert(
+def reconstruct(
     generator: Generator,
     images: Tensor,
     *,
