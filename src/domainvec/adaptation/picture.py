@@ -24,6 +24,7 @@ from domainvec.guidance.image import FACES_IMAGE, MIND_THE_GAP, ImageGuidance, R
 from domainvec.guidance.preservation import Preservation, Terms
 from domainvec.guidance.text import Endpoints, Guidance, directional_terms, require_direction
 from domainvec.guidance.viewing import AdaptedBatch, Needs, TokenEncoder, Viewer, encode_crops
+from domainvec.picture_files import PictureFile
 
 _REFERENCES = 4  # reference images in a step
 _RECOLOURED_FROM = 6  # the layer from which w carries colours rather than shapes
@@ -55,9 +56,11 @@ class Picture(Target):
         inversion: Inversion | None = None,
         inverted: Tensor | None = None,
     ) -> None:
-        self.picture, self.guidance, self.inverted = picture, guidance, inverted
+        # A file is decoded once, and what cannot be read is better known now.
+        self.picture = picture if isinstance(picture, Tensor | PictureFile) else PictureFile.read(picture)
+        self.guidance, self.inverted = guidance, inverted
         self.inversion = Inversion() if inversion is None else inversion
-        _, self.name = one_picture(picture, 8)  # What cannot be read is better known now.
+        _, self.name = one_picture(self.picture, 8)
 
     @property
     def label(self) -> str:

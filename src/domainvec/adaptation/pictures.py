@@ -92,6 +92,7 @@ class Pictures(Target):
             inverted,
             check_every,
         )
+        self._pixels: tuple[Tensor, tuple[str, ...]] | None = None
         self.discriminator = discriminator
         self.discriminator_training = discriminator_training or DiscriminatorTraining()
         self.inversion = Inversion() if inversion is None else inversion
@@ -100,6 +101,12 @@ class Pictures(Target):
     def label(self) -> str:
         """Where the pictures are."""
         return f"the pictures of {getattr(self.pictures, 'folder', self.pictures)}"
+
+    def pixels(self, side: int) -> tuple[Tensor, tuple[str, ...]]:
+        """The pictures at a size, (M, 3, side, side) on [-1, 1], and their names; files are decoded once."""
+        if self._pixels is None or self._pixels[0].shape[-1] != side:
+            self._pixels = several_pictures(self.pictures, side, _FEWEST)
+        return self._pixels
 
     def few_shot_guidance(self, guidance: Guidance) -> FewShotGuidance:
         """The losses beside a text's guidance."""
@@ -132,7 +139,7 @@ class Pictures(Target):
 
     def describe(self, setting: Setting) -> dict[str, Any]:
         """Return the pictures' names and digest, and how they guide."""
-        pixels, names = several_pictures(self.pictures, setting.generator.resolution, _FEWEST)
+        pixels, names = self.pixels(setting.generator.resolution)
         guidance = self.few_shot_guidance(setting.guidance)
         values = guidance.to_dict()
         del values["preservation"]
@@ -167,7 +174,7 @@ class PicturesObjective(Objective):
     def __init__(self, target: Pictures, setting: Setting) -> None:
         self.setting, self.target, training = setting, target, setting.training
         self.guidance = target.few_shot_guidance(setting.guidance)
-        pixels, _ = several_pictures(target.pictures, setting.generator.resolution, _FEWEST)
+        pixels, _ = target.pixels(setting.generator.resolution)
         self.needs = Needs(whole=self.guidance.distance_consistency > 0, views=self.guidance.resemblance > 0)
         self.endpoints: Endpoints | None = None
         if self.guidance.resemblance > 0:

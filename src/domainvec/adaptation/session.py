@@ -149,6 +149,7 @@ class Session:
             "training": self.training.to_dict(),
         }
         self._seconds = 0.0
+        self._latest: Domain | None = None
         self._consistent = True  # whether the state is that between two steps
         self._unsaved = self._written = False
         self._entered = 0
@@ -245,8 +246,7 @@ class Session:
 
     def _train_step(self) -> Iterator[Progress]:
         step, training, began = self.step, self.training, time.perf_counter()
-        current = self.learnable.domain(step).detach()
-        yield from self._inverting(self.objective.before_step(step, current))
+        yield from self._inverting(self.objective.before_step(step, self._current()))
         self._consistent = not self.objective.changes_at(step)
         w, source = self.sources.at(step)
         domain = self.learnable.domain(step)
@@ -282,7 +282,8 @@ class Session:
         self.history.append(
             {"step": step + 1, "loss": loss.item(), "terms": values, "seconds": self._seconds}
         )
-        current = self.learnable.domain(step).detach()
+        self._latest = None
+        current = self._current()
         self._ask_rules(current)
         self._consistent, self._unsaved = True, True
         if self.done or self.step % self._checkpoint_every == 0:
@@ -300,7 +301,6 @@ class Session:
         return terms
 
     def _inverting(self, steps: Iterator[InversionStep]) -> Iterator[Progress]:
-        domain = self.learnable.domain(self.step).detach()
         while True:
             self._consistent = False
             progress = next(steps, None)
@@ -310,7 +310,13 @@ class Session:
             self._unsaved = True
             if progress.step % self._checkpoint_every == 0 and not self.history:
                 self.save()
-            yield Progress("inverting", progress.step, progress.total, progress.loss, {}, domain)
+            yield Progress("inverting", progress.step, progress.total, progress.loss, {}, self._current())
+
+    def _current(self) -> Domain:
+        """The domain after the last step, made once: with all weights it is as large as the generator."""
+        if self._latest is None:
+            self._latest = self.learnable.domain(self.step).detach()
+        return self._latest
 
     def _ask_rules(self, domain: Domain) -> None:
         for name, rule in self._rules.items():
